@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""The rules of the house that can be read off the text. `tidy.py RULE` checks one and names every place that breaks it.
+
+A rule is a function that yields (file, line, message). Files are those git tracks, or all where there is no git.
+"""
+import os
+import re
+import subprocess
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+SOURCE = (".h", ".cc", ".cu", ".inl")
+
+# folder -> (system headers it must not include, project folders it may include). ARCHITECTURE.md, "The house".
+CAF, UCX, CUDA = r"caf/", r"(ucp|uct|ucs)/", r"(cuda|cublas|nvrtc|nccl)"
+SIMD = r"(immintrin|x86intrin|emmintrin|avxintrin|arm_neon)\.h"
+HTTP = r"boost/(beast|asio)"
+SOCKETS = r"(sys/socket|netinet/|arpa/inet|netdb|sys/epoll|poll)"
+THREADS = r"(thread|mutex|shared_mutex|condition_variable|future|atomic|stop_token|pthread\.h|semaphore|barrier|latch)"
+MSGPACK = r"msgpack"
+ALLOWED = {
+    "kernels": ([CAF, UCX, HTTP, SOCKETS, MSGPACK, r"spdlog", r"yaml-cpp", r"nlohmann"], ["kernels"]),
+    "transport": ([CAF, CUDA, SIMD, HTTP, r"yaml-cpp", r"nlohmann"], ["transport"]),
+    "runtime": ([CAF, UCX, CUDA, SIMD, HTTP, SOCKETS, THREADS, MSGPACK, r"openssl/"], ["runtime", "kernels"]),
+    "actors": ([UCX, CUDA, SIMD, MSGPACK], ["actors", "runtime", "kernels", "transport"]),
+}
+HTTP_HOME = "actors/gateway/"
+NO_CAF_IN_ACTORS = ("actors/gateway/", )
+
+
+def files(*suffixes):
+    try:
+        listed = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard"], capture_output=True, text=True, check=True)
+        names = listed.stdout.splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        names = [os.path.relpath(os.path.join(d, f), ROOT) for d, dirs, fs in os.walk(ROOT) for f in fs
+                 if "/build/" not in d + "/" and "/.git/" not in d + "/"]
+    return sorted(n for n in names if n.endswith(suffixes) and os.path.isfile(os.path.join(ROOT, n)))
+
+
+def lines(name):
+    with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+        return file.read().split("\n")
+
+
+def includes():
+    for name in files(*SOURCE):
+        top = name.split("/")[0]
+        if top not in ALLOWED:
+            continue
+        forbidden, folders = ALLOWED[top]
+        for number, line in enumerate(lines(name), 1):
+            match = re.match(r'\s*#\s*include\s*([<"])([^>"]+)[>"]', line)
+            if not match:
+                continue
+            quote, path = match.groups()
+            if quote == '"':
+                if not os.path.isfile(os.path.join(ROOT, path)):
+                    yield name, number, f'project includes are written from the root: "{path}" is not there'
+                elif path.split("/")[0] not in folders:
+                    yield name, number, f"{top}/ may include {', '.join(folders)}, not {path}"
+                continue
+            for pattern in forbidden:
+                if re.match(pattern + (r"$" if pattern is THREADS else ""), path):
+                    yield name, number, f"<{path}> has its home elsewhere than {top}/"
+            if re.match(HTTP, path) and not name.startswith((HTTP_HOME, "actors/cli/")):
+                yield name, number, f"HTTP lives in {HTTP_HOME} and actors/cli/"
+            if re.match(CAF, path) and name.startswith(NO_CAF_IN_ACTORS):
+                yield name, number, "the HTTP side knows no CAF: go through actors/gateway/backend.h"
+
+
+def pure_core():
+    """runtime/ takes time, randomness and identity as arguments."""
+    banned = re.compile(r"std::(thread|mutex|async|chrono::(system|steady|high_resolution)_clock|random_device|rand\b)|"
+                        r"\b(sleep_for|usleep|nanosleep|gettimeofday|clock_gettime|getenv|srand|time\(nullptr\)|time\(NULL\))")
+    for name in files(*SOURCE):
+        if name.startswith("runtime/"):
+            for number, line in enumerate(lines(name), 1):
+                if banned.search(line.split("//")[0]):
+                    yield name, number, "a clock, thread, sleep, environment or unseeded randomness in the pure core"
+
+
+def length():
+    for name in files(*SOURCE, ".py", ".sh"):
+        limit = 600 if name.startswith(("kernels/", "tests/kernels/")) else 400
+        count = len(lines(name))
+        if count > limit:
+            yield name, count, f"{count} lines; {limit} at most: it has become two ideas"
+
+
+def functions():
+    """A body that starts with a line at column 0 ending in '{' (not a type or namespace) and ends at '}' in column 0."""
+    for name in files(".h", ".cc", ".cu"):
+        start = None
+        for number, line in enumerate(lines(name), 1):
+            if start is None and line and not line[0].isspace() and line.endswith("{") and "(" in line + "(" and not re.match(
+                    r"(namespace|struct|class|enum|union|extern|typedef|constexpr .*=|const .*=|static const|inline constexpr|template|#|//)", line):
+                start = number
+            elif start is not None and line.startswith("}"):
+                if number - start > 72 and not line.startswith("};"):
+                    yield name, start, f"a function of {number - start} lines; under 70"
+                start = None
+
+
+def text():
+    marker = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+    private = re.compile(r"/work/|/tmp/m/|\.\./shared|golden/smollm2/README")
+    for name in files(*SOURCE, ".py", ".sh", ".txt", ".md", ".yaml", ".json", ".run"):
+        if name == "tests/tidy/tidy.py":
+            continue
+        for number, line in enumerate(lines(name), 1):
+            if marker.search(line):
+                yield name, number, "work left open: do it or drop it"
+            if private.search(line) and name != ".ci/run":
+                yield name, number, "a path of one machine"
+            if line != line.rstrip():
+                yield name, number, "trailing white space"
+            if len(line) > 140 and name.endswith(SOURCE):
+                yield name, number, f"{len(line)} columns; 140 at most"
+        if name.endswith(".h") and "#pragma once" not in lines(name):
+            yield name, 1, "no #pragma once"
+
+
+def top_level():
+    expected = {"CMakeLists.txt", "CMakePresets.json", "README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md",
+                "LICENSE", "actors", "kernels", "transport", "runtime", "configs", "tests", "examples", "docs", ".ci"}
+    for entry in sorted({name.split("/")[0] for name in files("")}):
+        if entry not in expected and not entry.startswith("."):
+            yield entry, 1, "the top level holds the house's folders only"
+
+
+def documents():
+    """Files and folders that a document names in back quotes exist."""
+    for name in files(".md"):
+        for number, line in enumerate(lines(name), 1):
+            for path in re.findall(r"`((?:actors|kernels|transport|runtime|configs|tests|examples|docs)/[\w./-]+)`", line):
+                if not os.path.exists(os.path.join(ROOT, path)):
+                    yield name, number, f"{path} is not there"
+
+
+RULES = {f.__name__: f for f in (includes, pure_core, length, functions, text, top_level, documents)}
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1] not in RULES:
+        sys.exit(f"usage: tidy.py {'|'.join(RULES)}")
+    found = list(RULES[sys.argv[1]]())
+    for place, number, message in found:
+        print(f"{place}:{number}: {message}")
+    checked = len(files(*SOURCE))
+    if checked == 0:
+        sys.exit("no source file found: nothing was checked")
+    print(f"{sys.argv[1]}: {len(found)} broken, {checked} source files")
+    sys.exit(1 if found else 0)
