@@ -1,5 +1,6 @@
 #include "runtime/base/hash.h"
 
+#define XXH_STATIC_LINKING_ONLY   // for the state as a complete type, on the stack
 #include <xxhash.h>
 
 #include <array>
