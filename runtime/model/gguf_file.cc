@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/model/byte_reader.h"
+#include "runtime/model/printable.h"
 
 namespace baton {
 namespace {
@@ -304,13 +305,6 @@ class GgufParser {
       out_.tensors_.find(tensor.name)->second.view.data = bytes_.subspan(data + tensor.offset, tensor.bytes);
     }
     return ok();
-  }
-
-  // Names come from the file and go to a terminal or a log.
-  static std::string printable(std::string_view name) {
-    std::string out;
-    for (const char c : name.substr(0, 80)) out += c > 0x20 && c < 0x7f ? c : '?';
-    return out;
   }
 
   std::span<const std::byte> bytes_;

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "runtime/base/hash.h"
+#include "runtime/model/hf_files.h"
 #include "runtime/model/mapped_file.h"
 #include "runtime/model/model_parts.h"
 
@@ -80,6 +81,11 @@ std::unique_ptr<LoadedModel> make_loaded_model(ModelParts parts, const LoadOptio
 }
 
 Result<std::unique_ptr<LoadedModel>> load_model(const std::string& path, const LoadOptions& options) {
+  if (is_directory(path)) {
+    auto parts = read_hf_directory(path);
+    if (!parts) return parts.error();
+    return make_loaded_model(std::move(*parts), options);
+  }
   auto file = MappedFile::open(path);
   if (!file) return file.error();
   auto parts = read_gguf_model((*file)->bytes(), path);

@@ -25,7 +25,7 @@ struct TensorView {
   TensorType type = TensorType::f32;
   std::uint64_t rows = 0;
   std::uint64_t columns = 0;
-  std::span<const std::byte> data;       // empty: the model has no such tensor
+  std::span<const std::byte> data;       // aligned to the element, little-endian; empty: the model has no such tensor
   bool present() const { return !data.empty(); }
 };
 
@@ -73,16 +73,17 @@ struct VocabularySource {
   std::vector<std::string> pieces;       // by id; byte-level BPE in the byte alphabet's spelling
   std::vector<TokenKind> kinds;          // by id
   std::vector<float> scores;             // sentencepiece
-  std::vector<std::pair<std::string, std::string>> merges;             // by rank
-  std::string pre_tokenizer;             // GGUF's tokenizer.ggml.pre, or "" with `split_patterns` from tokenizer.json
-  struct Split {                         // one pass of tokenizer.json's pre-tokeniser, in order
+  std::vector<std::pair<std::string, std::string>> merges;             // by rank; none for sentencepiece
+  std::string pre_tokenizer;             // GGUF's tokenizer.ggml.pre, or "" with `splits` from tokenizer.json
+  struct Split {                         // one pass of tokenizer.json's pre-tokeniser, in order; matches become pieces of their own
     enum class Kind : std::uint8_t { digits, digit_groups, regex, byte_level_gpt2 } kind = Kind::regex;
-    std::string pattern;
-    bool individual_digits = false;
+    std::string pattern;                 // of a regex
+    bool individual_digits = false;      // of digits: \p{N} one by one, else runs of them
   };
   std::vector<Split> splits;
   bool ignore_merges = false;
   bool add_prefix_space = false;
+  bool nfc = false;                      // text is brought to Unicode's normalisation form C first (Qwen)
   bool add_bos = false;
   bool add_eos = false;
   std::optional<TokenId> bos;
@@ -104,7 +105,8 @@ class LoadedModel {
 };
 
 struct LoadOptions {
-  bool weights = true;                   // false: only hyper-parameters and vocabulary (a gateway); tensors are checked all the same
+  bool weights = true;                   // false (a gateway): tensors are checked, but their bytes are not read, so that
+                                         // fingerprint() is computed at each call
 };
 
 // `path`: a .gguf file, or a directory with config.json and *.safetensors. Errors: not_found, invalid_file (with what and where),

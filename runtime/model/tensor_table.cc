@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "runtime/model/printable.h"
+
 namespace baton {
 
 bool TensorTable::add(std::string name, const TensorView& view) { return tensors_.emplace(std::move(name), Entry{view}).second; }
@@ -80,7 +82,7 @@ void TensorTable::refuse_leftovers(const ModelSpec& spec, const TensorNames& nam
     bool ignored = spec.tied && name == names.output;
     for (const std::string_view suffix : names.ignored) ignored = ignored || name.ends_with(suffix);
     if (ignored) continue;
-    fail(ErrorCode::unsupported, fmt::format("tensor {} has no place in a {} model of {} layers as Baton computes it", name,
+    fail(ErrorCode::unsupported, fmt::format("tensor {} has no place in a {} model of {} layers as Baton computes it", printable(name),
                                              spec.architecture, spec.layers));
     return;
   }
