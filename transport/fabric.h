@@ -84,6 +84,8 @@ struct FabricStats {                         // since start; readable from any t
   std::uint64_t slots_rejected_no_grant = 0;
   std::uint64_t slots_rejected_other = 0;
   std::uint64_t pieces_sent = 0;
+  std::uint64_t pieces_unadmitted = 0;       // came before their sender presented the token; dropped
+  std::uint64_t pieces_malformed = 0;        // their header could not be read; dropped
 };
 
 class Fabric {
