@@ -1,0 +1,137 @@
+#!/usr/bin/env python3
+"""Corrupt bytes, garbage on ports, clients that leave, queues that are full: nothing is served wrong, nothing leaks, the process lives."""
+import os
+import random
+import socket
+import threading
+
+from harness import Server, alive, rss_bytes, run_case, wait_for
+
+PROMPT = {"prompt": "river " * 300, "max_tokens": 12, "temperature": 0}
+
+
+def a_flipped_bit_on_the_wire_is_rejected_counted_and_recomputed_to_the_same_answer():
+    with Server() as server:
+        want = server.complete(**PROMPT)["choices"][0]["text"]
+    for piece in (1, 3):
+        for hand_off in ("pull", "push_by_layer"):
+            with Server("--hand-off", hand_off, env={"BATON_FAULT": f"flip_bit:{piece}"}) as server:
+                got = server.complete(**PROMPT)["choices"][0]["text"]
+                assert got == want, (piece, hand_off)
+                assert server.metric("baton:kv_blocks_rejected_total", reason="digest") == 1
+                assert server.metric("baton:recomputed_tokens_total") > 0
+                assert server.complete(**PROMPT)["choices"][0]["text"] == want
+                wait_for(server.idle, 5, "nothing left in use")
+
+
+def a_client_that_goes_away_frees_everything_within_a_second():
+    with Server() as server:
+        for prompt in ("Tell me", "stone " * 600):
+            stream = server.stream(prompt=prompt, max_tokens=1500 if prompt == "Tell me" else 200, ignore_eos=True)
+            if prompt == "Tell me":
+                assert stream.next_token()
+            stream.close()
+            wait_for(server.idle, 1.0, "everything freed after the client left")
+        connection = server.connect()
+        connection.request("POST", "/v1/completions", '{"prompt": "slow", "max_tokens": 1500, "ignore_eos": true}', {"Content-Type": "application/json"})
+        wait_for(lambda: server.cluster()["requests"]["running"] + server.cluster()["requests"]["waiting"] == 1, 10, "the request runs")
+        connection.close()
+        wait_for(server.idle, 1.0, "everything freed after the client of a whole answer left")
+
+
+def garbage_on_any_port_kills_nothing_and_grows_no_memory():
+    rng = random.Random(1)
+    with Server() as server:
+        before = {n["name"]: n for n in server.nodes()}
+        memory = {n["pid"]: rss_bytes(n["pid"]) for n in before.values()}
+        ports = set()
+        for node in before.values():
+            ports |= {port for port in listening_ports(node["pid"])}
+        assert len(ports) >= len(before), ports
+        for port in sorted(ports):
+            for i in range(60):
+                try:
+                    with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+                        connection.settimeout(0.05)
+                        connection.sendall(rng.randbytes(rng.choice([1, 16, 36, 200, 5000])))
+                        if i % 3 == 0:
+                            connection.sendall(b"\x00" * 64)
+                        try:
+                            connection.recv(1000)
+                        except TimeoutError:
+                            pass
+                except OSError:
+                    pass
+        assert server.complete(**PROMPT)["usage"]["completion_tokens"] == 12
+        for node in before.values():
+            assert alive(node["pid"]), f"{node['name']} died"
+            grown = rss_bytes(node["pid"]) - memory[node["pid"]]
+            assert grown < 200e6, (node["name"], grown)
+
+
+def listening_ports(pid):
+    """TCP ports that this process listens on."""
+    inodes = set()
+    for entry in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            target = os.readlink(f"/proc/{pid}/fd/{entry}")
+        except OSError:
+            continue
+        if target.startswith("socket:["):
+            inodes.add(target[8:-1])
+    for table in ("tcp", "tcp6"):
+        with open(f"/proc/{pid}/net/{table}", encoding="ascii") as file:
+            for line in file.readlines()[1:]:
+                fields = line.split()
+                if fields[3] == "0A" and fields[9] in inodes:
+                    yield int(fields[1].rsplit(":", 1)[1], 16)
+
+
+def nothing_listens_beyond_loopback():
+    with Server() as server:
+        pids = {n["pid"] for n in server.nodes()}
+        assert sum(len(list(listening_ports(pid))) for pid in pids) >= len(pids)
+        for pid in pids:
+            for address in listening_addresses(pid):
+                assert address in ("0100007F", "00000000000000000000000001000000"), (pid, address)
+
+
+def listening_addresses(pid):
+    ports = set(listening_ports(pid))
+    for table in ("tcp", "tcp6"):
+        with open(f"/proc/{pid}/net/{table}", encoding="ascii") as file:
+            for line in file.readlines()[1:]:
+                fields = line.split()
+                address, port = fields[1].rsplit(":", 1)
+                if fields[3] == "0A" and int(port, 16) in ports:
+                    yield address
+
+
+def a_full_queue_refuses_with_429_and_retry_after_and_serves_the_rest():
+    with Server(env={"BATON_MAX_WAITING": "4"}) as server:
+        results = []
+        lock = threading.Lock()
+
+        def ask(i):
+            connection = server.connect()
+            connection.request("POST", "/v1/completions", '{"prompt": "%s", "max_tokens": 4}' % (f"{i} queue " * 400), {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            response.read()
+            with lock:
+                results.append((response.status, response.getheader("Retry-After")))
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(24)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        statuses = [status for status, _ in results]
+        assert set(statuses) == {200, 429}, statuses
+        assert all(retry and int(retry) >= 1 for status, retry in results if status == 429)
+        wait_for(server.idle, 5, "nothing left in use")
+        assert server.complete(**PROMPT)["usage"]["completion_tokens"] == 12
+
+
+if __name__ == "__main__":
+    run_case([a_flipped_bit_on_the_wire_is_rejected_counted_and_recomputed_to_the_same_answer, a_client_that_goes_away_frees_everything_within_a_second,
+              garbage_on_any_port_kills_nothing_and_grows_no_memory, nothing_listens_beyond_loopback,
+              a_full_queue_refuses_with_429_and_retry_after_and_serves_the_rest])

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""What an operator sees: start and stop, idle cost, wrong input on the command line and in files."""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from harness import BATON, MODEL, Server, alive, cpu_seconds, free_port, run_case, wait_for
+
+
+def baton(*arguments, env=None, timeout=60):
+    return subprocess.run([BATON, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, env={**os.environ, **(env or {})})
+
+
+def an_idle_cluster_uses_under_one_percent_of_a_core_per_node():
+    with Server() as server:
+        server.complete(prompt="Warm up", max_tokens=4)
+        pids = {n["name"]: n["pid"] for n in server.nodes()}
+        before = {name: cpu_seconds(pid) for name, pid in pids.items()}
+        start = time.monotonic()
+        wait_for(lambda: time.monotonic() - start >= 10, 20, "ten seconds of idleness")
+        seconds = time.monotonic() - start
+        shares = {name: (cpu_seconds(pid) - before[name]) / seconds for name, pid in pids.items()}
+        print({name: f"{100 * share:.2f} %" for name, share in shares.items()})
+        assert all(share < 0.01 for share in shares.values()), shares
+
+
+def two_servers_run_beside_each_other():
+    with Server() as one, Server("--mixed", 1, "--prefill", 0, "--decode", 0) as two:
+        body = {"prompt": "Side by side", "max_tokens": 8, "temperature": 0}
+        assert one.complete(**body)["choices"] == two.complete(**body)["choices"]
+
+
+def sigterm_drains_streams_and_leaves_no_process():
+    with Server() as server:
+        pids = [n["pid"] for n in server.nodes()]
+        stream = server.stream(prompt="The long road", max_tokens=80, ignore_eos=True)
+        assert stream.next_token()
+        server.process.send_signal(signal.SIGTERM)
+        stream.run()
+        assert stream.complete, "a running stream is finished first"
+        assert server.process.wait(timeout=30) == 0
+    wait_for(lambda: not any(alive(pid) for pid in pids), 5, "no process is left")
+
+
+def killing_the_supervisor_ends_its_children():
+    with Server(expect_clean_exit=False) as server:
+        pids = [n["pid"] for n in server.nodes()]
+        server.process.kill()
+        wait_for(lambda: not any(alive(pid) for pid in pids), 5, "no process is left")
+
+
+def wrong_flags_and_files_get_an_error_that_says_what_to_do():
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        truncated, text = os.path.join(folder, "truncated.gguf"), os.path.join(folder, "text.gguf")
+        with open(MODEL, "rb") as source, open(truncated, "wb") as target:
+            target.write(source.read(1_000_000))
+        with open(text, "w", encoding="utf-8") as file:
+            file.write("this is no model")
+        bad_yaml = os.path.join(folder, "cluster.yaml")
+        with open(bad_yaml, "w", encoding="utf-8") as file:
+            file.write("nodes:\n  - name: a\n    role: prefil\n    control: 127.0.0.1:7000\n")
+        unknown_key = os.path.join(folder, "unknown.yaml")
+        with open(unknown_key, "w", encoding="utf-8") as file:
+            file.write("nodez: []\n")
+        cases = [
+            (["serve", "--decode", 0], r"--decode|mixed"),
+            (["serve", "--prefill", -1], r"prefill"),
+            (["serve", "--kv-blocks", 0], r"kv-blocks"),
+            (["serve", "--block-size", 7], r"block-size"),
+            (["serve", "--threads", 0], r"threads"),
+            (["serve", "--max-model-len", 0], r"max-model-len"),
+            (["serve", "--hand-off", "pul"], r"pull"),
+            (["serve", "--kv-dtype", "f64"], r"bf16"),
+            (["serve", "--model", "/nowhere/model.gguf"], r"/nowhere/model.gguf"),
+            (["serve", "--model", truncated], r"truncated\.gguf"),
+            (["serve", "--model", text], r"text\.gguf"),
+            (["serve", "--model", MODEL, "--port", port], r"port"),
+            (["node", "--config", bad_yaml, "--name", "a"], r"cluster\.yaml:3.*role.*prefill"),
+            (["node", "--config", unknown_key, "--name", "a"], r"unknown\.yaml:1.*nodez.*nodes"),
+            (["node", "--config", os.path.join(folder, "none.yaml"), "--name", "a"], r"none\.yaml"),
+            (["serv"], r"serve|help"),
+        ]
+        for arguments, pattern in cases:
+            result = baton(*arguments)
+            assert result.returncode not in (0, -6, -11, 134, 139), (arguments, result.returncode, result.stderr)
+            assert re.search(pattern, result.stderr, re.S), (arguments, result.stderr)
+            assert "terminate called" not in result.stderr, (arguments, result.stderr)
+
+
+def every_verb_has_help_and_the_version_is_told():
+    top = baton("--help")
+    assert top.returncode == 0
+    for verb in ("serve", "node", "bench", "keys", "doctor", "version"):
+        assert verb in top.stdout
+        result = baton(verb, "--help")
+        assert result.returncode == 0 and result.stdout, verb
+    version = baton("version", "--json")
+    assert version.returncode == 0 and json.loads(version.stdout)["version"]
+
+
+def the_doctor_names_what_it_looked_at():
+    result = baton("doctor", "--model", MODEL, "--json")
+    assert result.returncode == 0, result.stdout + result.stderr
+    names = {check["name"] for check in json.loads(result.stdout)["checks"]}
+    assert {"cpu", "memory", "model", "ucx", "ports"} <= names, names
+    assert baton("doctor", "--model", "/nowhere.gguf").returncode != 0
+
+
+def the_load_generator_reports_percentiles_and_goodput():
+    with Server() as server:
+        url = f"http://{server.host}:{server.port}"
+        for mode in (["--concurrency", 2], ["--rate", 5]):
+            result = baton("bench", "--url", url, "--requests", 8, "--prompt-tokens", 32, "--output-tokens", 8, "--ttft-ms", 5000, "--tpot-ms", 1000, "--json", *mode, timeout=120)
+            assert result.returncode == 0, result.stderr
+            report = json.loads(result.stdout)
+            assert report["completed"] == 8 and report["failed"] == 0, report
+            for name in ("ttft_ms", "tpot_ms", "itl_ms", "e2e_ms"):
+                assert 0 < report[name]["p50"] <= report[name]["p90"] <= report[name]["p99"], report
+            assert report["output_tokens"] == 64
+            assert report["attainment"] == 1.0 and report["goodput_rps"] > 0
+
+
+def node_refuses_to_start_without_keys_unless_told_insecure():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "cluster.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"nodes:\n  - {{name: s, role: scheduler, control: '127.0.0.1:{free_port()}'}}\n")
+        result = baton("node", "--config", path, "--name", "s")
+        assert result.returncode != 0 and "insecure" in result.stderr and "keys" in result.stderr, result.stderr
+
+
+if __name__ == "__main__":
+    run_case([an_idle_cluster_uses_under_one_percent_of_a_core_per_node, two_servers_run_beside_each_other, sigterm_drains_streams_and_leaves_no_process,
+              killing_the_supervisor_ends_its_children, wrong_flags_and_files_get_an_error_that_says_what_to_do, every_verb_has_help_and_the_version_is_told,
+              the_doctor_names_what_it_looked_at, the_load_generator_reports_percentiles_and_goodput, node_refuses_to_start_without_keys_unless_told_insecure])
