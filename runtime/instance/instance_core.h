@@ -6,52 +6,19 @@
 //   DecodeRequest + Offer ─► offered ─► granted (KV moving) ─► running ─► gone
 //                               └──────── recomputing ◄──────────┘ (preempted, lost or rejected blocks)
 //
-// Rules, each in its own file: prefill_queue.h, running_set.h, batch_composer.h, hand_off_source.h, hand_off_sink.h.
-// Thread: none; the driver calls on() from one thread. Every call returns the commands to carry out, in order.
+// Rules, each in its own file: attempt_book.h (epochs), sequence_set.h (age, preemption), admission.h, batch_composer.h,
+// step_results.h, hand_off_source.h (P's side), hand_off_sink.h (D's side), load_reporter.h.
+// Thread: none; the driver calls on() from one thread. Every call returns the commands to carry out, in order. The driver calls
+// on(Tick) once at the start: the first LoadReport and SetTimer follow, and from then on there is always a timer.
 #pragma once
 
-#include <cstdint>
 #include <memory>
-#include <string>
 
 #include "runtime/base/time.h"
 #include "runtime/instance/instance_events.h"
+#include "runtime/instance/instance_options.h"
 
 namespace baton {
-
-struct InstanceOptions {
-  InstanceRef self;
-  Role role = Role::mixed;
-  std::uint64_t model_fingerprint = 0;
-  std::uint32_t layers = 0;                    // of the model: slots of a transfer = layers * blocks
-  std::vector<TokenId> eos_tokens;             // end-of-sequence ids of the model
-  std::uint32_t blocks = 0;                    // of the KV pool
-  std::uint32_t block_tokens = 16;
-  std::uint32_t max_model_len = 8192;          // tokens
-  std::uint32_t max_waiting = 256;             // requests; beyond it AttemptFailed queue_full
-  std::uint32_t max_running = 256;             // sequences in a batch
-  std::uint32_t prefill_token_budget = 2048;   // tokens of prompts in one step, over requests (Splitwise IV-B)
-  std::uint32_t chunk_tokens = 512;            // of one prompt in one step; 0: whole prompts
-  std::uint32_t watermark_blocks = 8;          // kept free at admission for running sequences to grow into
-  bool prefix_cache = true;
-  bool verify_kv = true;                       // digests
-  Duration lease = Milliseconds{2000};         // of an offer; renewed by the receiver at a third of it
-  Duration transfer_deadline = Milliseconds{10000};
-  Duration reserve_deadline = Milliseconds{1000};    // a push grant that has not come by then: pull instead
-  Duration report_interval = Milliseconds{200};      // heartbeat of LoadReport; changes are coalesced to 10 ms
-};
-
-struct InstanceStats {                         // counters since start, for /metrics; gauges are in LoadReport
-  std::uint64_t prompt_tokens_computed = 0;
-  std::uint64_t prompt_tokens_cached = 0;
-  std::uint64_t recomputed_tokens = 0;         // run again after preemption, loss or rejection
-  std::uint64_t generated_tokens = 0;
-  std::uint64_t preemptions = 0;
-  std::uint64_t blocks_rejected = 0;
-  std::uint64_t leases_ended = 0;
-  std::uint64_t prefix_queries_tokens = 0;
-  std::uint64_t prefix_hits_tokens = 0;
-};
 
 class InstanceCore {
  public:
@@ -82,8 +49,9 @@ class InstanceCore {
   bool idle() const;                                          // nothing queued, running, held or in flight
   void check_invariants() const;
 
+  struct State;                                               // instance_state.h, this folder's own
+
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 
