@@ -7,6 +7,9 @@
 //
 // Delivery: a choice's token of index n is emitted exactly once and in order, whatever arrives twice, late or from an older epoch.
 // Ids: choice c of a request dispatched by itself uses RequestId{id + c}; ids are drawn kChoiceStride apart.
+//
+// A driver that has no connection to an instance named in a command answers with InstanceLost of it, and drops what is for a
+// scheduler that is away: the core asks again. While D has the tokens, P may be lost: D recomputes what did not land.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +52,7 @@ struct RequestTick {};                                   // the time of the last
 struct EmitToken {                             // to the client; text may be empty (held back) and tokens empty (a flush)
   std::uint32_t choice = 0;
   std::string text;
-  std::vector<ScoredToken> tokens;
+  std::vector<ScoredToken> tokens;             // an eos or stop token is among them (it counts), though its text is not
   std::string finish_reason;                   // "", "stop", "length"; then nothing follows for the choice
   std::string stop_reason;                     // the stop string that matched, if any
   std::int32_t stop_token = -1;                // or the stop token id

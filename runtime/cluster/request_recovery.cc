@@ -1,0 +1,98 @@
+#include <algorithm>
+#include <utility>
+
+#include "runtime/base/check.h"
+#include "runtime/cluster/request_state.h"
+
+namespace baton {
+namespace {
+
+constexpr std::size_t kAvoided = 16;       // instances remembered as having failed a request
+
+// What another instance would answer just the same.
+bool cannot_be_cured(ErrorCode code) {
+  return code == ErrorCode::invalid_argument || code == ErrorCode::context_length_exceeded ||
+         code == ErrorCode::deadline_exceeded || code == ErrorCode::cancelled || code == ErrorCode::unsupported;
+}
+
+}  // namespace
+
+void RequestCore::State::cancel_at(const Attempt& attempt, Tell whom) {
+  if (attempt.phase == Attempt::Phase::assigning) return;
+  const auto tell = [&](const InstanceRef& to) { out.push_back(SendToInstance<CancelRequest>{to, {.key = attempt.key}}); };
+  const bool prefill = whom != Tell::decode;
+  const bool decode = whom != Tell::prefill;
+  if (prefill || (decode && attempt.local())) tell(attempt.assigned.prefill);
+  if (decode && !attempt.local()) tell(attempt.assigned.decode);
+}
+
+void RequestCore::State::close(RequestKey key) {
+  const auto place = std::find_if(attempts.begin(), attempts.end(), [&](const Attempt& a) { return a.key == key; });
+  CHECK(place != attempts.end());
+  if (place->asked) out.push_back(SendEnded{{.key = key}});
+  attempts.erase(place);
+}
+
+// `by` said so, or is no more; the other side of the attempt may still hold something for it.
+void RequestCore::State::fail(RequestKey key, const InstanceRef& by, bool by_is_gone, const Error& error, Instant now) {
+  const Attempt failed = *find(key);
+  if (cannot_be_cured(error.code)) return end(error);
+  const bool by_prefill = by == failed.assigned.prefill;
+  if (failed.local()) {
+    if (!by_is_gone) cancel_at(failed, Tell::prefill);
+  } else if (by_is_gone) {
+    cancel_at(failed, by_prefill ? Tell::decode : Tell::prefill);
+  } else {
+    cancel_at(failed, Tell::both);
+  }
+  close(key);
+  avoid.erase(std::remove(avoid.begin(), avoid.end(), by.id), avoid.end());
+  avoid.push_back(by.id);
+  if (avoid.size() > kAvoided) avoid.erase(avoid.begin());
+  if (error.code == ErrorCode::queue_full && failed.phase == Attempt::Phase::prefilling) {
+    turned_away(failed, error, now);
+  } else {
+    redispatch(failed, error, now);
+  }
+}
+
+// A full queue is no failure: the same window and the same count of attempts, at another instance.
+void RequestCore::State::turned_away(const Attempt& failed, const Error& error, Instant now) {
+  if (now >= failed.window_end) return end(error);
+  for (std::uint32_t c = failed.first_choice; c < failed.first_choice + failed.choices; ++c) --choices[c].attempts;
+  Attempt next{.first_choice = failed.first_choice, .choices = failed.choices};
+  next.fresh = failed.fresh;
+  next.tries = failed.tries + 1;
+  next.window_end = failed.window_end;
+  next.next_at = std::min(now + retry_backoff(failed.key.request, failed.tries), failed.window_end);
+  next.refusal = error;
+  dispatch(std::move(next), now);
+}
+
+void RequestCore::State::redispatch(const Attempt& failed, const Error& error, Instant now) {
+  const std::uint32_t last = failed.first_choice + failed.choices;
+  bool untouched = true;                   // then all choices go on from one prefill again
+  for (std::uint32_t c = failed.first_choice; c < last; ++c) {
+    const Choice& choice = choices[c];
+    untouched = untouched && !choice.stream.done() && choice.stream.delivered().size() == failed.base;
+    if (!choice.stream.done() && choice.attempts >= spec.max_attempts) {
+      return end(Error{ErrorCode::unavailable, Scope::cluster,
+                       fmt::format("gave up after {} attempts; the last: {}", choice.attempts, error.message)});
+    }
+  }
+  for (std::uint32_t c = failed.first_choice; c < last;) {
+    const std::uint32_t count = untouched ? failed.choices : 1;
+    if (!choices[c].stream.done()) {
+      Attempt next{.first_choice = c, .choices = count};
+      const std::uint32_t futile = choices[c].futile++ + (error.code == ErrorCode::queue_full ? 1 : 0);
+      next.fresh = false;
+      next.window_end = now + spec.assign_deadline;
+      next.next_at = futile == 0 ? now : std::min(now + retry_backoff(failed.key.request, futile), next.window_end);
+      ++(failed.phase == Attempt::Phase::decoding ? outcome.recoveries_decode : outcome.recoveries_prefill);
+      dispatch(std::move(next), now);
+    }
+    c += count;
+  }
+}
+
+}  // namespace baton

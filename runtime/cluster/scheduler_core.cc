@@ -1,0 +1,183 @@
+#include "runtime/cluster/scheduler_core.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "runtime/base/check.h"
+#include "runtime/base/random.h"
+#include "runtime/cluster/load_table.h"
+#include "runtime/cluster/routing_registry.h"
+
+namespace baton {
+
+struct SchedulerCore::State {
+  SchedulerOptions options;
+  std::unique_ptr<RoutingPolicy> routing;
+  Random random{0};
+  LoadTable table;
+
+  // How fast requests end: for Retry-After.
+  std::optional<Instant> last_end;
+  double seconds_per_end = 0.0;
+
+  // Of the decision in hand; kept so that a decision allocates nothing.
+  std::vector<std::uint32_t> candidates;
+  std::vector<std::uint8_t> class_decodes;       // by KV class: kNone, kFull, kReady
+
+  Result<Assigned> decide(const AssignRequest& request, Instant now);
+  bool usable(const LoadTable::Instance& instance, Instant now) const;
+  void find_decodes(Instant now);
+  std::uint32_t choose(Part part, const AssignRequest& request);
+  std::optional<Error> gather_prefill(Instant now);
+  Error queue_full(std::uint32_t waiting) const;
+  void count_end(Instant now);
+};
+
+namespace {
+
+constexpr std::uint8_t kNone = 0, kFull = 1, kReady = 2;
+constexpr std::uint32_t kLongestRetryAfter = 60;
+
+}  // namespace
+
+SchedulerCore::SchedulerCore(SchedulerOptions options) : state_(std::make_unique<State>()) {
+  auto routing = make_routing(options.routing);
+  CHECK(routing.ok(), "{}", routing.error().message);
+  state_->routing = std::move(routing).value();
+  state_->random = Random{options.seed};
+  state_->options = std::move(options);
+}
+
+SchedulerCore::~SchedulerCore() = default;
+SchedulerCore::SchedulerCore(SchedulerCore&&) noexcept = default;
+
+bool SchedulerCore::State::usable(const LoadTable::Instance& instance, Instant now) const {
+  return !instance.report.draining && now - instance.heard <= options.report_timeout;
+}
+
+void SchedulerCore::State::find_decodes(Instant now) {
+  class_decodes.assign(table.kv_classes(), kNone);
+  for (const LoadTable::Instance& instance : table.instances()) {
+    if (!can_decode(instance.hello.role) || !usable(instance, now)) continue;
+    std::uint8_t& state = class_decodes[instance.kv_class];
+    state = std::max(state, instance.full() ? kFull : kReady);
+  }
+}
+
+// Those that can take a prefill and go on with it: by themselves if mixed, else with a decode instance of the same KV identity.
+std::optional<Error> SchedulerCore::State::gather_prefill(Instant now) {
+  find_decodes(now);
+  candidates.clear();
+  std::uint32_t waiting = 0;
+  bool alive = false, partnered = false;
+  const auto instances = table.instances();
+  for (std::uint32_t i = 0; i < instances.size(); ++i) {
+    const LoadTable::Instance& instance = instances[i];
+    if (!can_prefill(instance.hello.role) || !usable(instance, now)) continue;
+    alive = true;
+    const std::uint8_t decodes = class_decodes[instance.kv_class];
+    if (decodes == kNone) continue;
+    partnered = true;
+    waiting += instance.waiting();
+    const bool goes_on = can_decode(instance.hello.role) || decodes == kReady;
+    if (!instance.full() && goes_on) candidates.push_back(i);
+  }
+  if (!alive) return Error{ErrorCode::unavailable, Scope::cluster, "no prefill or mixed instance is ready; see /cluster"};
+  if (!partnered) {
+    return Error{ErrorCode::unavailable, Scope::cluster, "no decode instance that shares its KV with a prefill instance is ready; see /cluster"};
+  }
+  if (candidates.empty() || waiting >= options.max_waiting) return queue_full(waiting);
+  return std::nullopt;
+}
+
+Error SchedulerCore::State::queue_full(std::uint32_t waiting) const {
+  // Until what is too much, and an eighth of the queue for others who come back, has ended.
+  const double surplus = static_cast<double>(waiting) / 8 + (waiting > options.max_waiting ? waiting - options.max_waiting : 0);
+  const double seconds = std::min(surplus * seconds_per_end, static_cast<double>(kLongestRetryAfter));
+  Error error{ErrorCode::queue_full, Scope::cluster, fmt::format("{} requests wait already", waiting)};
+  error.retry_after_s = std::max(1u, static_cast<std::uint32_t>(seconds + 0.999));
+  return error;
+}
+
+// Among `candidates`, without those that just failed the request as long as others are left.
+std::uint32_t SchedulerCore::State::choose(Part part, const AssignRequest& request) {
+  const auto loads = table.loads(part);
+  const auto avoided = [&](std::uint32_t candidate) {
+    return std::find(request.avoid.begin(), request.avoid.end(), loads[candidate].id) != request.avoid.end();
+  };
+  if (!request.avoid.empty()) {
+    const auto split = std::stable_partition(candidates.begin(), candidates.end(), [&](std::uint32_t c) { return !avoided(c); });
+    if (split != candidates.begin()) candidates.erase(split, candidates.end());
+  }
+  const std::uint32_t chosen = routing->choose({part, request.prompt_tokens, request.max_output_tokens, loads, candidates}, random);
+  CHECK(std::find(candidates.begin(), candidates.end(), chosen) != candidates.end(),
+        "routing policy {} chose an instance that was no candidate", options.routing);
+  return chosen;
+}
+
+Result<Assigned> SchedulerCore::State::decide(const AssignRequest& request, Instant now) {
+  if (std::optional<Error> error = gather_prefill(now)) return *error;
+  const auto instances = table.instances();
+  const LoadTable::Instance& prefill = instances[choose(Part::prefill, request)];
+  Assigned assigned{.key = request.key, .prefill = prefill.hello.self, .decode = prefill.hello.self, .mode = HandOffMode::local};
+  if (can_decode(prefill.hello.role)) return assigned;
+
+  candidates.clear();
+  for (std::uint32_t i = 0; i < instances.size(); ++i) {
+    const LoadTable::Instance& instance = instances[i];
+    const bool suits = can_decode(instance.hello.role) && instance.kv_class == prefill.kv_class;
+    if (suits && usable(instance, now) && !instance.full()) candidates.push_back(i);
+  }
+  assigned.decode = instances[choose(Part::decode, request)].hello.self;
+  assigned.mode = options.hand_off == HandOffMode::local ? HandOffMode::pull : options.hand_off;
+  return assigned;
+}
+
+void SchedulerCore::State::count_end(Instant now) {
+  if (last_end) {
+    const double gap = std::chrono::duration<double>(now - *last_end).count();
+    seconds_per_end += (gap - seconds_per_end) / 16;
+  }
+  last_end = now;
+}
+
+SchedulerCommands SchedulerCore::on(const InstanceJoined& event, Instant now) {
+  if (is_instance(event.hello.role)) state_->table.join(event.hello, now);
+  return {};
+}
+
+SchedulerCommands SchedulerCore::on(const InstanceLeft& event, Instant) {
+  state_->table.leave(event.instance);
+  return {};
+}
+
+SchedulerCommands SchedulerCore::on(const GatewayLeft& event, Instant) {
+  state_->table.gateway_left(event.gateway);
+  return {};
+}
+
+SchedulerCommands SchedulerCore::on(const LoadReport& event, Instant now) {
+  state_->table.report(event, now);
+  return {};
+}
+
+SchedulerCommands SchedulerCore::on(const InstanceRef& gateway, const AssignRequest& event, Instant now) {
+  State& s = *state_;
+  s.table.expire(now);
+  if (const Assigned* again = s.table.find(gateway, event.key)) return {ReplyAssigned{gateway, *again}};
+  Result<Assigned> decision = s.decide(event, now);
+  if (!decision) return {ReplyRefused{gateway, {.key = event.key, .error = decision.error()}}};
+  s.table.assign(gateway, event, *decision, now);
+  return {ReplyAssigned{gateway, *decision}};
+}
+
+SchedulerCommands SchedulerCore::on(const InstanceRef& gateway, const RequestEnded& event, Instant now) {
+  state_->table.ended(gateway, event.key);
+  state_->count_end(now);
+  return {};
+}
+
+void SchedulerCore::check_invariants() const { state_->table.check_invariants(); }
+
+}  // namespace baton
