@@ -50,9 +50,9 @@ Passes passes_of(const std::vector<VocabularySource::Split>& splits) {
   Passes passes;
   bool digits_alone = false;             // the pass before isolates each digit
   for (const auto& split : splits) {
-    const bool individual = split.kind == Kind::digits;
+    const bool individual = split.kind == Kind::digits && split.individual_digits;
     switch (split.kind) {
-      case Kind::digits: passes.push_back(R"(\p{N})"); break;
+      case Kind::digits: passes.push_back(individual ? R"(\p{N})" : R"(\p{N}+)"); break;
       case Kind::digit_groups: passes.push_back(R"(\p{N}+)"); break;
       case Kind::regex: passes.push_back(split.pattern); break;
       case Kind::byte_level_gpt2:
