@@ -10,8 +10,8 @@
 #include <nlohmann/json.hpp>
 #include <spdlog/fmt/fmt.h>
 
-#include "actors/cli/default_model.h"
 #include "actors/cli/verbs.h"
+#include "actors/node_process.h"
 #include "kernels/isa.h"
 #include "runtime/model/loaded_model.h"
 #include "transport/ucx_fabric.h"
