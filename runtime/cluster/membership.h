@@ -3,14 +3,14 @@
 //   the later of a pair in the cluster file dials the earlier, so that each pair has one connection and every start order works
 //
 //   dialler                                            dialled
-//   Connect ─► Connected ─► SayHello ───── Hello ────► HelloArrived ─► AnswerHello + PeerUp, or RefuseHello + PeerRefused
-//              HelloAnswered ─► PeerUp ◄── Hello ──────┘                          │
+//   Connect ─► Connected ─► SayHello ───── Hello ────► HelloArrived ─► AnswerHello + AdmitPeer, or RefuseHello + ReportRefused
+//              HelloAnswered ─► AdmitPeer ◄─ Hello ────┘                          │
 //              HelloRejected ─► PeerRefused ◄──────── HelloRefused ───────────────┘
 //
 //   state      starting ──► ready ──► down ──► ready ...      refused: said so by name on both sides, tried again slowly
 //
 // A link is one connection's worth of trust: what was sent over it may be lost when it ends, even if the peer lives on. So the same
-// incarnation's second hello means PeerLost, then PeerUp. Every event names its link; those of an older link are ignored.
+// incarnation's second hello means LosePeer, then AdmitPeer. Every event names its link; those of an older link are ignored.
 #pragma once
 
 #include <cstdint>
@@ -36,7 +36,7 @@ struct MembershipOptions {
   Hello self;                                  // what this node says of itself; self.name is in `nodes`
   std::vector<ExpectedNode> nodes;             // of the cluster file, in its order
   Duration backoff_first = Milliseconds{50};   // between attempts to connect; doubles, with jitter
-  Duration backoff_most = Milliseconds{1000};
+  Duration backoff_most = Milliseconds{500};
   Duration backoff_refused = Milliseconds{5000};   // after a refusal: the other side may be restarted with the right model
   Duration connect_deadline = Milliseconds{2000};  // of an attempt, and again of the hello's answer
 };
@@ -60,11 +60,12 @@ struct RefuseHello { std::string name; std::string reason; };           // answe
 struct AdmitPeer { Hello hello; LinkId link = 0; };                     // it is there: messages may go to it
 struct LosePeer { Hello hello; LinkId link = 0; std::string reason; };  // after an AdmitPeer: what it had from us is lost
 struct ReportRefused { std::string name; std::string reason; };         // by us or by it; once per reason
-struct CloseLink { std::string name; LinkId link = 0; };                // say Goodbye over it if it stands, and forget the handle
+struct SayGoodbye { std::string name; };                                // Goodbye{self.self} to its node, should it still hear us
+struct CloseLink { std::string name; LinkId link = 0; };                // forget the handle; nothing more is said about this link
 struct SetMembershipTimer { Instant at; };                              // replaces any earlier one
 
-using MembershipCommand = std::variant<Connect, SayHello, AnswerHello, RefuseHello, AdmitPeer, LosePeer, ReportRefused, CloseLink,
-                                       SetMembershipTimer>;
+using MembershipCommand = std::variant<Connect, SayHello, AnswerHello, RefuseHello, AdmitPeer, LosePeer, ReportRefused, SayGoodbye,
+                                       CloseLink, SetMembershipTimer>;
 using MembershipCommands = std::vector<MembershipCommand>;
 
 enum class PeerState : std::uint8_t { starting, ready, down, refused };
@@ -79,7 +80,8 @@ struct PeerView {
   Hello hello;                                 // the last accepted; empty before
 };
 
-// Does a node of role `a` talk to one of role `b`? Prefill with decode; both, and the gateway, with everyone above them.
+// Does a node of role `a` talk to one of role `b`? All do but gateways or schedulers among themselves, and instances that never hand
+// KV to each other.
 bool needs(Role a, Role b);
 // Why `theirs` cannot be worked with, in words that say what to do; empty: it can. Symmetric, so that both sides refuse.
 std::string why_refused(const Hello& ours, const Hello& theirs);
