@@ -72,10 +72,9 @@ GrantTable::Step GrantTable::land_slot(PeerId from, Transfer transfer, const Pie
   if (piece.of != slot.bytes() || piece.bytes > piece.of || piece.offset > piece.of - piece.bytes) {
     return reject(RejectReason::wrong_size);
   }
-  const bool check = verify_ && move_bytes;
-  std::uint64_t digest = piece.digest;
-  if (check) {
-    digest = range_digest(bytes, piece.bytes, slot.digest_seed, piece.offset, piece.of);
+  if (verify_) {
+    const std::uint64_t digest =
+        move_bytes ? range_digest(bytes, piece.bytes, slot.digest_seed, piece.offset, piece.of) : slot.digest_seed;
     if (!digests || digest != piece.digest) return reject(RejectReason::digest);
   }
   const bool whole = piece.bytes == piece.of;
@@ -85,7 +84,7 @@ GrantTable::Step GrantTable::land_slot(PeerId from, Transfer transfer, const Pie
   if (!complete) return Step::fragment;
 
   landing.slots.push_back(piece.slot);
-  if (verify_) landing.digests.push_back(whole || !check ? digest : slot_digest(slot));
+  if (verify_) landing.digests.push_back(whole || !move_bytes ? piece.digest : slot_digest(slot));
   grant.landed[piece.slot] = true;
   grant.fragments.erase(piece.slot);
   if (--grant.missing == 0) grants_.erase(found);

@@ -42,7 +42,8 @@ class GrantTable {
   void drop(Transfer transfer);
   bool live(Transfer transfer, PeerId from) const;
 
-  // Verifies and copies what `from` sent. `move_bytes` false (a simulated fabric): sizes are checked, nothing is copied.
+  // Verifies and copies what `from` sent. `move_bytes` false (a simulated fabric): nothing is copied, and a slot's digest seed
+  // stands for its digest.
   Landing land(PeerId from, const PieceHeader& header, std::span<const std::byte> payload, bool move_bytes = true);
   Landing reject_all(const PieceHeader& header, RejectReason reason);
 

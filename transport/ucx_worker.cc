@@ -57,13 +57,16 @@ bool UcxWorker::open_context(const std::string& device, std::string& why) {
     why = explain("UCX's configuration in the environment (UCX_*) cannot be read", status);
     return false;
   }
-  // A transport's settings go by the name that stands in its own table, without the prefix that the environment uses.
-  const std::pair<const char*, const char*> settings[] = {{"NET_DEVICES", device.c_str()}, {"TX_SEG_SIZE", "256k"},
-                                                          {"RX_SEG_SIZE", "256k"},         {"CM_REUSEADDR", "y"},
-                                                          {"HANDLE_ERRORS", "none"},       {"TLS", "tcp"}};
+  // Until 1.16 a transport's settings go by the name in its own table, later with the prefix that the environment uses.
+  unsigned major = 0, minor = 0, release = 0;
+  ucp_get_version(&major, &minor, &release);
+  const std::string prefix = major == 1 && minor < 17 ? "" : "TCP_";
+  const std::pair<std::string, std::string> settings[] = {
+      {"NET_DEVICES", device},           {"HANDLE_ERRORS", "none"},          {"TLS", "tcp"},
+      {prefix + "TX_SEG_SIZE", "256k"}, {prefix + "RX_SEG_SIZE", "256k"}, {prefix + "CM_REUSEADDR", "y"}};
   for (const auto& [name, value] : settings) {
-    const bool kept = std::string_view(name) == "TLS" && std::getenv("UCX_TLS") != nullptr;
-    if (!kept) ucp_config_modify(config, name, value);     // a UCX that does not know a setting goes without it
+    const bool kept = name == "TLS" && std::getenv("UCX_TLS") != nullptr;
+    if (!kept) ucp_config_modify(config, name.c_str(), value.c_str());
   }
   ucp_params_t params{};
   params.field_mask = UCP_PARAM_FIELD_FEATURES | UCP_PARAM_FIELD_NAME;
