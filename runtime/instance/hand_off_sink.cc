@@ -53,7 +53,10 @@ std::optional<Arrival> HandOffSink::on_offer(const Offer& offer, Attempt& attemp
     inbound.offer.reset();
     return std::nullopt;
   }
-  if (inbound.transfer) context_.deadlines.set(Wait::transfer, offer.key.request, now + context_.options.transfer_deadline);
+  if (inbound.transfer) {
+    context_.deadlines.set(Wait::transfer, offer.key.request, now + context_.options.transfer_deadline);
+    if (inbound.settled == 0) send_grant(inbound);       // P may have lost the first one; it ignores a repeated one
+  }
   return advance(inbound, attempt, book, now);
 }
 
@@ -142,7 +145,12 @@ void HandOffSink::grant(Inbound& inbound, Instant now) {
   context_.out.add(AcceptTransfer{transfer, inbound.prefill, inbound.table.blocks(),
                                   block_identities(inbound.tokens, context_.pool.block_tokens()),
                                   static_cast<std::uint32_t>(inbound.tokens.size()), deadline});
-  context_.out.send(inbound.prefill, Grant{inbound.key, context_.options.self, inbound.prefill, transfer, inbound.table.size()});
+  send_grant(inbound);
+}
+
+void HandOffSink::send_grant(const Inbound& inbound) {
+  context_.out.send(inbound.prefill,
+                    Grant{inbound.key, context_.options.self, inbound.prefill, *inbound.transfer, inbound.table.size()});
 }
 
 // ---- the blocks ------------------------------------------------------------------------------------------------------

@@ -93,6 +93,7 @@ class HandOffSink {
   void dequeue(Inbound& inbound);
   std::optional<Arrival> advance(Inbound& inbound, Attempt& attempt, AttemptBook& book, Instant now);
   void grant(Inbound& inbound, Instant now);
+  void send_grant(const Inbound& inbound);
   std::optional<Arrival> settle(Inbound& inbound);
   Arrival arrive(Inbound& inbound, std::uint32_t stored, bool landed);
   std::uint32_t whole_tokens(const Inbound& inbound) const;

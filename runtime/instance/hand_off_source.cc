@@ -2,6 +2,7 @@
 
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "runtime/base/check.h"
@@ -16,6 +17,25 @@ void HandOffSource::open(const Sequence& sequence, TransferId transfer, Instance
   for (const BlockId block : blocks) context_.pool.share(block);
   context_.out.add(SendBlocks{transfer, to, blocks, block_identities(sequence.tokens, context_.pool.block_tokens()),
                               static_cast<std::uint32_t>(sequence.tokens.size()), by_layer});
+}
+
+void HandOffSource::keep_early(const Grant& grant) {
+  early_.push_back(grant);
+  if (early_.size() > kEarlyGrants) early_.pop_front();
+}
+
+std::optional<Grant> HandOffSource::take_early(const RequestKey& key) {
+  const auto found = std::ranges::find(early_, key, &Grant::key);
+  if (found == early_.end()) return std::nullopt;
+  Grant grant = *found;
+  early_.erase(found);
+  return grant;
+}
+
+void HandOffSource::on_grant_before_end(const Grant& grant, Sequence& prefilling) const {
+  if (!prefilling.prefill || prefilling.prefill->mode == HandOffMode::local || prefilling.prefill->grant) return;
+  const bool whole = grant.blocks == context_.pool.blocks_for(prefilling.tokens.size());
+  if (whole && grant.from == prefilling.prefill->decode) prefilling.prefill->grant = grant.transfer;
 }
 
 void HandOffSource::open_push(const Sequence& sequence) {

@@ -10,7 +10,9 @@
 // Sources: DistServe section 4.3 (pull), Splitwise section IV-C (by layer), Mooncake section 3 (layer-wise).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -25,6 +27,10 @@ class HandOffSource {
  public:
   explicit HandOffSource(InstanceContext& context) : context_(context) {}
 
+  // Push: D may grant before R's PrefillRequest is here. The newest few are kept; a forgotten one comes again after the Offer.
+  void keep_early(const Grant& grant);
+  std::optional<Grant> take_early(const RequestKey& key);
+  void on_grant_before_end(const Grant& grant, Sequence& prefilling) const;
   void open_push(const Sequence& sequence);                            // SendBlocks{by_layer}; the composer plans the rest
   void hold(Sequence prefilled, std::uint64_t root, Instant now);      // Offer, and the sends if the grant is there
   // Of a held request. An error if what is granted is not what was offered: the attempt is over.
@@ -63,6 +69,8 @@ class HandOffSource {
   void abort_sends_of(RequestId request);
 
   InstanceContext& context_;
+  static constexpr std::size_t kEarlyGrants = 256;
+  std::deque<Grant> early_;
   std::map<RequestId, Held> held_;
   std::map<TransferId, Send> sends_;
   std::set<TransferId> in_step_;       // named by a PushPlan of the step in flight

@@ -99,6 +99,7 @@ void State::start_prefill(const PrefillRequest& request, Instant now) {
   for (std::uint32_t i = 0; i < request.choices; ++i) prefill.choices.push_back(request.first_choice + i);
   // After a recovery the scores were delivered already: they precede the first token.
   prefill.score_prompt = request.sampling.prompt_logprobs >= 0 && request.tokens.size() == request.prompt_tokens;
+  if (const auto grant = source.take_early(request.key)) source.on_grant_before_end(*grant, sequence);
   sequences.add_waiting(std::move(sequence));
 }
 
@@ -151,7 +152,7 @@ void State::admit(Instant now) {
   const InstanceOptions& options = context.options;
   for (;;) {
     const auto offer = sink.first_queued_age();
-    const bool busy = !sequences.running().empty();
+    const bool busy = !sequences.running().empty() || sink.moving() > 0;      // somebody will grow
     const bool batch_full = sequences.running().size() + sink.moving() >= options.max_running;
     const bool sequence_first = !sequences.waiting().empty() && (!offer || sequences.waiting().begin()->first.age < *offer);
     if (sequence_first && !step && !batch_full && sequences.pending_prefill_tokens(true) < options.prefill_token_budget) {
@@ -252,17 +253,14 @@ InstanceCommands InstanceCore::on(const Offer& event, Instant now) {
 
 InstanceCommands InstanceCore::on(const Grant& event, Instant now) {
   State& s = *state_;
-  const Attempt* attempt = event.target == s.context.options.self ? s.book.find(event.key) : nullptr;
-  if (attempt == nullptr) return s.pump(now);
-  if (attempt->stage == Stage::holding) {
+  if (event.target != s.context.options.self || s.book.stale(event.key)) return s.pump(now);
+  const Attempt* attempt = s.book.find(event.key);
+  if (attempt == nullptr) {
+    s.source.keep_early(event);
+  } else if (attempt->stage == Stage::holding) {
     if (auto error = s.source.on_grant(event)) s.fail(event.key.request, std::move(*error));
   } else if (attempt->stage == Stage::computing) {
-    for (const SequenceId id : s.sequences.of_age(attempt->age)) {
-      Sequence& sequence = *s.sequences.find(id);
-      if (!sequence.prefill || sequence.prefill->mode == HandOffMode::local || sequence.prefill->decode != event.from) continue;
-      const bool whole = event.blocks == s.context.pool.blocks_for(sequence.tokens.size());
-      if (whole && !sequence.prefill->grant) sequence.prefill->grant = event.transfer;
-    }
+    for (const SequenceId id : s.sequences.of_age(attempt->age)) s.source.on_grant_before_end(event, *s.sequences.find(id));
   }
   return s.pump(now);
 }
