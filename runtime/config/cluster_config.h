@@ -117,11 +117,12 @@ struct ClusterConfig {
   const NodeConfig* find(std::string_view name) const;
 };
 
-// Errors: not_found, io_error (the file), invalid_config (what it says). `name` stands for the file in errors.
+// Errors: not_found, io_error (the file), invalid_config (what it says). `name` stands for the file in errors. Relative paths in a
+// loaded file are from its folder; `~` is left to the caller.
 Result<ClusterConfig> load_cluster_config(const std::string& path);
 Result<ClusterConfig> parse_cluster_config(std::string_view text, const std::string& name);
 
-// parse_cluster_config(to_yaml(c)) is c, for every c that passes check_cluster_config.
+// parse_cluster_config(to_yaml(c)) is c, for every c that parse_cluster_config can give.
 std::string to_yaml(const ClusterConfig& config);
 
 // What no single key can say: names and addresses are unique, there is one scheduler, a gateway, and instances that together
