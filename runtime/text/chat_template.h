@@ -3,7 +3,8 @@
 // approximated. Markers of turns become control tokens; what a message says stays text, whatever it spells.
 //
 //   chatml    <|im_start|>user\nHello!<|im_end|>\n<|im_start|>assistant\n
-//   llama3    <|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHello!<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n
+//   llama3    <|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHello!<|eot_id|>
+//             <|start_header_id|>assistant<|end_header_id|>\n\n
 #pragma once
 
 #include <optional>

@@ -87,8 +87,9 @@ std::optional<std::vector<Token>> read_tag(std::string_view text, std::size_t& a
 std::vector<Token> with_dots(std::vector<Token> tokens) {
   std::vector<Token> out;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
-    const bool key = i > 0 && i + 2 < tokens.size() && tokens[i].is("[") && tokens[i + 1].kind == Token::Kind::text && tokens[i + 2].is("]") &&
-                     !out.empty() && (out.back().kind == Token::Kind::word || out.back().is("]"));
+    const bool indexed = !out.empty() && (out.back().kind == Token::Kind::word || out.back().is("]"));
+    const bool key = indexed && i + 2 < tokens.size() && tokens[i].is("[") && tokens[i + 1].kind == Token::Kind::text &&
+                     tokens[i + 2].is("]");
     if (!key) {
       out.push_back(std::move(tokens[i]));
       continue;
@@ -106,7 +107,9 @@ void add_output(std::vector<Statement>& statements, std::vector<Token> tokens) {
   if (tokens.empty()) return;
   bool sum = true;
   for (const Token& token : tokens) {
-    for (const char* loose : {"if", "else", "and", "or", "not", "in", "is", "==", "!=", "<", ">", "<=", ">="}) sum = sum && !token.is(loose);
+    for (const char* loose : {"if", "else", "and", "or", "not", "in", "is", "==", "!=", "<", ">", "<=", ">="}) {
+      sum = sum && !token.is(loose);
+    }
   }
   if (statements.empty() || !statements.back().output) statements.push_back({true, {}});
   auto& items = statements.back().tokens;
@@ -125,7 +128,8 @@ void join_literals(std::vector<Token>& tokens, std::string_view glue) {
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const std::size_t n = out.size();
     const bool ends = i + 1 == tokens.size() || tokens[i + 1].is(glue);
-    const bool starts = n >= 2 && out[n - 1].is(glue) && out[n - 2].kind == Token::Kind::text && (n == 2 || out[n - 3].is(glue) || out[n - 3].is("="));
+    const bool starts = n >= 2 && out[n - 1].is(glue) && out[n - 2].kind == Token::Kind::text &&
+                        (n == 2 || out[n - 3].is(glue) || out[n - 3].is("="));
     if (tokens[i].kind == Token::Kind::text && starts && ends) {
       out.pop_back();
       out.back().value += tokens[i].value;

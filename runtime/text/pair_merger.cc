@@ -19,16 +19,16 @@ void PairMerger::add(SymbolId left, SymbolId right, SymbolId merged, std::uint32
   merges_.try_emplace(key_of(left, right), Merge{rank, merged});
 }
 
-void PairMerger::consider(std::int32_t left, Workspace& workspace) const {
+bool PairMerger::consider(std::int32_t left, Workspace& workspace) const {
   const auto& row = workspace.row;
   const std::int32_t right = row[static_cast<std::size_t>(left)].after;
-  if (right == kEnd) return;
+  if (right == kEnd) return false;
   const SymbolId a = row[static_cast<std::size_t>(left)].symbol;
   const SymbolId b = row[static_cast<std::size_t>(right)].symbol;
   const auto found = merges_.find(key_of(a, b));
-  if (found == merges_.end()) return;
+  if (found == merges_.end()) return false;
   workspace.heap.push_back({found->second.rank, left, a, b, found->second.merged});
-  std::push_heap(workspace.heap.begin(), workspace.heap.end(), comes_later);
+  return true;
 }
 
 void PairMerger::merge(std::vector<SymbolId>& symbols, Workspace& workspace) const {
@@ -42,6 +42,7 @@ void PairMerger::merge(std::vector<SymbolId>& symbols, Workspace& workspace) con
     row.push_back({symbols[static_cast<std::size_t>(i)], i - 1, i + 1 < count ? i + 1 : kEnd, false});
   }
   for (std::int32_t i = 0; i + 1 < count; ++i) consider(i, workspace);
+  std::make_heap(heap.begin(), heap.end(), comes_later);
   while (!heap.empty()) {
     std::pop_heap(heap.begin(), heap.end(), comes_later);
     const Workspace::Candidate candidate = heap.back();
@@ -54,8 +55,8 @@ void PairMerger::merge(std::vector<SymbolId>& symbols, Workspace& workspace) con
     right.gone = true;
     left.after = right.after;
     if (right.after != kEnd) row[static_cast<std::size_t>(right.after)].before = candidate.left;
-    if (left.before != kEnd) consider(left.before, workspace);
-    consider(candidate.left, workspace);
+    if (left.before != kEnd && consider(left.before, workspace)) std::push_heap(heap.begin(), heap.end(), comes_later);
+    if (consider(candidate.left, workspace)) std::push_heap(heap.begin(), heap.end(), comes_later);
   }
   symbols.clear();
   for (std::int32_t i = 0; i != kEnd; i = row[static_cast<std::size_t>(i)].after) {

@@ -53,7 +53,7 @@ class PairMerger {
   struct Hash {
     std::size_t operator()(std::uint64_t key) const { return mix64(key); }
   };
-  void consider(std::int32_t left, Workspace& workspace) const;
+  bool consider(std::int32_t left, Workspace& workspace) const;       // appends to the heap's memory, unordered
 
   std::unordered_map<std::uint64_t, Merge, Hash> merges_;
 };

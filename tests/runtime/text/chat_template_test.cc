@@ -60,8 +60,10 @@ TEST(GoldenChat, renders_every_row_and_keeps_content_literal) {
     const auto messages = messages_of(row);
     const bool prompt = row["add_generation_prompt"].get<bool>();
     EXPECT_EQ((*chosen)->render_text(messages, prompt), row["rendered"].get<std::string>()) << row["messages"];
-    EXPECT_EQ((*chosen)->render(messages, prompt, *tokenizer), row["ids_content_literal"].get<std::vector<TokenId>>()) << row["messages"];
-    EXPECT_EQ(tokenizer->encode((*chosen)->render_text(messages, prompt), {.parse_special = true}), row["ids"].get<std::vector<TokenId>>());
+    EXPECT_EQ((*chosen)->render(messages, prompt, *tokenizer), row["ids_content_literal"].get<std::vector<TokenId>>())
+        << row["messages"];
+    EXPECT_EQ(tokenizer->encode((*chosen)->render_text(messages, prompt), {.parse_special = true}),
+              row["ids"].get<std::vector<TokenId>>());
   }
 }
 
@@ -69,8 +71,10 @@ TEST(ChatTemplate, is_recognised_however_the_same_program_is_spelled) {
   const struct { const char* name; std::string jinja; } cases[] = {
       {"chatml", kPlainChatml},
       {"chatml", "{%- for message in messages -%}\n  {{- \"<|im_start|>\" ~ message.role ~ \"\\n\" -}}\n {{- message.content -}}\n"
-                 "{{- \"<|im_end|>\\n\" -}}\n{%- endfor -%}\n{%- if add_generation_prompt -%}\n{{- \"<|im_start|>assistant\\n\" -}}\n{%- endif -%}"},
-      {"chatml", "{# a comment #}{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}" + kPlainChatml},
+                 "{{- \"<|im_end|>\\n\" -}}\n{%- endfor -%}\n{%- if add_generation_prompt -%}\n"
+                 "{{- \"<|im_start|>assistant\\n\" -}}\n{%- endif -%}"},
+      {"chatml", "{# a comment #}{% if not add_generation_prompt is defined %}{% set add_generation_prompt = false %}{% endif %}" +
+                     kPlainChatml},
       {"chatml", "{% for message in messages %}\n<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}\n"
                  "{% if add_generation_prompt %}\n<|im_start|>assistant\n{{ '\\n' if false else '' }}{% endif %}"},
       {"smollm2", with_system("You are a helpful AI assistant named SmolLM, trained by Hugging Face")},
@@ -127,10 +131,12 @@ TEST(ChatTemplate, is_refused_when_it_is_almost_a_known_one) {
 }
 
 TEST(ChatTemplate, renders_each_form) {
-  const Messages talk = {{"system", " S "}, {"user", " Hi\n"}, {"assistant", "<think>\nhm\n</think>\n\nYes"}, {"tool", "3"}, {"tool", "4"}, {"user", "?"}};
+  const Messages talk = {{"system", " S "}, {"user", " Hi\n"}, {"assistant", "<think>\nhm\n</think>\n\nYes"},
+                         {"tool", "3"}, {"tool", "4"}, {"user", "?"}};
   EXPECT_EQ(named("chatml").render_text(Messages{{"user", "Hi"}}, true), "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n");
   EXPECT_EQ(named("qwen2.5").render_text(Messages{{"user", "Hi"}}, false),
-            "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n");
+            "<|im_start|>system\nYou are Qwen, created by Alibaba Cloud. You are a helpful assistant.<|im_end|>\n"
+            "<|im_start|>user\nHi<|im_end|>\n");
   EXPECT_EQ(named("qwen3").render_text(talk, true),
             "<|im_start|>system\n S <|im_end|>\n<|im_start|>user\n Hi\n<|im_end|>\n<|im_start|>assistant\nYes<|im_end|>\n"
             "<|im_start|>user\n<tool_response>\n3\n</tool_response>\n<tool_response>\n4\n</tool_response><|im_end|>\n"
@@ -138,7 +144,8 @@ TEST(ChatTemplate, renders_each_form) {
   EXPECT_EQ(named("qwen3").render_text(Messages{{"user", "a"}, {"assistant", "b"}}, false),
             "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\nb<|im_end|>\n");
   EXPECT_EQ(named("llama3").render_text(Messages{{"system", " S\u3000"}, {"user", "\n Hi \n"}}, true),
-            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
+            "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nS<|eot_id|>"
+            "<|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
             "<|start_header_id|>assistant<|end_header_id|>\n\n");
 }
 
@@ -162,7 +169,8 @@ TEST(ChatTemplate, is_chosen_by_name_before_the_file_and_only_with_its_markers) 
 }
 
 TEST(JinjaOutline, spells_a_program_in_one_way) {
-  const auto outline = outline_of("{%- if tools %}never{%- else %}{{- 'a' + \"b\\n\" ~ m['c'] }}{%- endif %}\n{% if x == 'y' %}  \n  {% endif %}");
+  const auto outline = outline_of("{%- if tools %}never{%- else %}{{- 'a' + \"b\\n\" ~ m['c'] }}{%- endif %}\n"
+                                  "{% if x == 'y' %}  \n  {% endif %}");
   ASSERT_TRUE(outline.has_value());
   EXPECT_EQ(outline->program, R"(out "ab\n" ~ m.c; if x == "y"; out "  \n"; endif)");
   EXPECT_FALSE(outline_of("{{ 'a }}").has_value());

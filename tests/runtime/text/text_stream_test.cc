@@ -94,7 +94,8 @@ TEST(TextStream, drops_the_dummy_blank_of_sentencepiece_once_and_only_at_the_sta
 }
 
 // What the header promises, said directly: decode everything, replace what is no UTF-8, cut at the first complete stop string.
-std::string oracle(const Tokenizer& tokenizer, const std::vector<TokenId>& tokens, const TextStream::Options& options, std::string& matched) {
+std::string oracle(const Tokenizer& tokenizer, const std::vector<TokenId>& tokens, const TextStream::Options& options,
+                   std::string& matched) {
   Utf8Decoder decoder;
   std::string text;
   decoder.push(tokenizer.decode(tokens, !options.skip_special), text);
@@ -110,7 +111,8 @@ std::string oracle(const Tokenizer& tokenizer, const std::vector<TokenId>& token
 
 TEST(TextStream, equals_the_whole_text_cut_at_the_first_stop_for_any_tokens_and_stops) {
   Random random(2024);
-  const std::string bytes[] = {"a", "b", "ab", " ", "ba", "\xC3", "\xA9", "\xE2\x82", "\xAC", "\xF0", "\x9F\x98\x80", "\xFF", "a\xC3", "\u20AC", "<|"};
+  const std::string bytes[] = {"a", "b", "ab", " ", "ba", "\xC3", "\xA9", "\xE2\x82", "\xAC",
+                               "\xF0", "\x9F\x98\x80", "\xFF", "a\xC3", "\u20AC", "<|"};
   const std::string stops[] = {"", "ab", "aba", "b a", "\u20AC", "\u00E9a", "\uFFFD", "aab", "bb", "<|c|>", "a\uFFFDb", "|c"};
   for (int round = 0; round < 20000; ++round) {
     std::vector<std::string> pieces;

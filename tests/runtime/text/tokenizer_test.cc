@@ -45,7 +45,10 @@ TEST(ByteLevelTokenizer, merges_as_the_definition_does_for_random_vocabularies) 
     for (int k = 0; k < 20; ++k) {
       std::vector<std::string> row;
       std::string text;
-      for (std::uint64_t n = 1 + random.below(20); n > 0; --n) row.push_back(std::string(1, static_cast<char>('a' + random.below(3)))), text += row.back();
+      for (std::uint64_t n = 1 + random.below(20); n > 0; --n) {
+        row.push_back(std::string(1, static_cast<char>('a' + random.below(3))));
+        text += row.back();
+      }
       for (bool again = true; again;) {
         again = false;
         for (const auto& [left, right] : merges) {
@@ -104,14 +107,17 @@ TEST(ByteLevelTokenizer, gives_back_every_valid_text) {
   for (int round = 0; round < 2000; ++round) {
     std::string text;
     for (std::uint64_t n = random.below(12); n > 0; --n) text += parts[random.below(std::size(parts))];
-    for (const bool special : {false, true}) ASSERT_EQ(tokenizer->decode(tokenizer->encode(text, {.parse_special = special}), true), text);
+    for (const bool special : {false, true}) {
+      ASSERT_EQ(tokenizer->decode(tokenizer->encode(text, {.parse_special = special}), true), text);
+    }
   }
 }
 
 TEST(SpecialTokens, are_found_leftmost_and_longest_and_only_when_asked) {
   auto source = byte_level_source({});
   for (const auto& [piece, kind] : std::vector<std::pair<std::string, Kind>>{
-           {"<a>", Kind::control}, {"<a><b>", Kind::control}, {"<b><b>", Kind::control}, {"<think>", Kind::user_defined}, {"<|end|>", Kind::user_defined}}) {
+           {"<a>", Kind::control}, {"<a><b>", Kind::control}, {"<b><b>", Kind::control},
+           {"<think>", Kind::user_defined}, {"<|end|>", Kind::user_defined}}) {
     source.pieces.push_back(piece);
     source.kinds.push_back(kind);
   }
@@ -144,7 +150,9 @@ TEST(SentencePieceTokenizer, merges_by_score_with_a_blank_in_front_and_bytes_for
   const auto tokenizer = tokenizer_of(sentencepiece_source(
       {{"_", -9}, {"a", -9}, {"b", -9}, {"c", -9}, {"ab", -3}, {"bc", -2}, {"_a", -4}, {"_ab", -5}, {"\u00E9", -9}}));
   const struct { std::string text, expected; } cases[] = {
-      {"abc", " a|bc"}, {"ab", " ab"}, {"ab ab", " ab| ab"}, {"  a", " | | a"}, {"\u00E9", " |\u00E9"}, {"\u65E5", " |\xE6|\x97|\xA5"}, {"", ""}, {"\n", " |\n"}};
+      {"abc", " a|bc"},
+      {"ab", " ab"}, {"ab ab", " ab| ab"}, {"  a", " | | a"},
+      {"\u00E9", " |\u00E9"}, {"\u65E5", " |\xE6|\x97|\xA5"}, {"", ""}, {"\n", " |\n"}};
   for (const auto& c : cases) EXPECT_EQ(spelled(*tokenizer, tokenizer->encode(c.text, {})), c.expected) << c.text;
   EXPECT_EQ(tokenizer->encode("\n", {.add_special = true}), (Ids{1, 259, 3 + 10}));
   EXPECT_EQ(tokenizer->decode(tokenizer->encode(" ab \u65E5\n", {.add_special = true}), false), " ab \u65E5\n");
@@ -152,7 +160,8 @@ TEST(SentencePieceTokenizer, merges_by_score_with_a_blank_in_front_and_bytes_for
 }
 
 TEST(SentencePieceTokenizer, makes_no_control_token_of_plain_text) {
-  const auto tokenizer = tokenizer_of(sentencepiece_source({{"_", -9}, {"<", -9}, {"/", -9}, {"s", -9}, {">", -9}, {"</", -1}, {"s>", -1}}));
+  const auto tokenizer = tokenizer_of(sentencepiece_source(
+      {{"_", -9}, {"<", -9}, {"/", -9}, {"s", -9}, {">", -9}, {"</", -1}, {"s>", -1}}));
   EXPECT_EQ(spelled(*tokenizer, tokenizer->encode("</s>", {})), " |</|s>") << "though </ and s> together spell </s>, with the best score";
   EXPECT_EQ(tokenizer->encode("</s>", {.parse_special = true}), (Ids{2}));
 }
