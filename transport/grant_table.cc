@@ -79,7 +79,9 @@ GrantTable::Step GrantTable::land_slot(PeerId from, Transfer transfer, const Pie
   }
   const bool whole = piece.bytes == piece.of;
   bool complete = true;
-  if (!whole && !add_fragment(grant, piece, complete)) return reject(RejectReason::malformed);
+  if (whole ? grant.fragments.contains(piece.slot) : !add_fragment(grant, piece, complete)) {
+    return reject(RejectReason::malformed);                  // bytes that landed are not written again
+  }
   if (move_bytes) scatter(slot, piece.offset, piece.bytes, bytes);
   if (!complete) return Step::fragment;
 
