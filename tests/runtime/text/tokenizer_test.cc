@@ -1,6 +1,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "runtime/base/random.h"
 #include "runtime/text/make_tokenizer.h"
 #include "tests/runtime/text/text_helpers.h"
@@ -186,6 +188,46 @@ TEST(MakeTokenizer, refuses_tables_that_do_not_fit) {
   EXPECT_THAT(message([](auto& s) { s.eos = {-1}; }), HasSubstr("eos token -1"));
   EXPECT_THAT(message([](auto& s) { s.kind = VocabularySource::Kind::sentencepiece; }), HasSubstr("0 scores"));
   EXPECT_EQ(message([](auto& s) { s.kinds.clear(); }), "made");
+}
+
+// Whatever a file says, making and using a tokenizer is an answer or an error: tables drawn at random, text drawn at random.
+TEST(MakeTokenizer, survives_any_vocabulary) {
+  Random random(17);
+  const std::string parts[] = {"a", "b", "<", ">", " ", "\u2581", "\u0120", "\xC3", "\xFF", "<0x41>", "<|im_end|>", "\n", "0", "\xED\xA0\x80"};
+  const auto text = [&](std::uint64_t most) {
+    std::string made;
+    for (std::uint64_t n = random.below(most); n > 0; --n) made += parts[random.below(std::size(parts))];
+    return made;
+  };
+  const char* names[] = {"", "smollm", "default", "gpt-2", "qwen2", "llama-bpe", "nonsense"};
+  int made_of = 0;
+  for (int round = 0; round < 3000; ++round) {
+    VocabularySource source;
+    source.kind = random.below(2) == 0 ? VocabularySource::Kind::byte_level_bpe : VocabularySource::Kind::sentencepiece;
+    for (std::uint64_t n = random.below(40); n > 0; --n) {
+      source.pieces.push_back(text(5));
+      source.kinds.push_back(static_cast<Kind>(random.below(6)));
+      source.scores.push_back(random.below(9) == 0 ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(random.below(5)));
+    }
+    for (std::uint64_t n = random.below(20); n > 0; --n) source.merges.emplace_back(text(3), text(3));
+    source.pre_tokenizer = names[random.below(std::size(names))];
+    if (random.below(4) == 0) source.splits.push_back({VocabularySource::Split::Kind::regex, text(4) + (random.below(2) ? "+" : "(|"), false});
+    source.ignore_merges = random.below(2) == 0;
+    source.add_prefix_space = random.below(2) == 0;
+    source.add_bos = source.add_eos = random.below(2) == 0;
+    if (random.below(2) == 0) source.bos = static_cast<TokenId>(random.below(40));
+    if (random.below(2) == 0) source.unknown = static_cast<TokenId>(random.below(40)) - 1;
+    if (random.below(2) == 0) source.eos = {static_cast<TokenId>(random.below(40))};
+    const auto made = make_tokenizer(source);
+    if (!made.ok()) continue;
+    ++made_of;
+    for (int k = 0; k < 5; ++k) {
+      const auto tokens = (*made)->encode(text(30), {.parse_special = random.below(2) == 0, .add_special = random.below(2) == 0});
+      for (const TokenId token : tokens) ASSERT_LT(static_cast<std::uint32_t>(token), (*made)->vocabulary());
+      (*made)->decode(tokens, random.below(2) == 0);
+    }
+  }
+  EXPECT_GT(made_of, 300);
 }
 
 // Long runs that a careless merger or pattern takes seconds or hours for; here each ends within the test's own limit.
