@@ -1,0 +1,202 @@
+#include "actors/built_in_types.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <random>
+
+#include "actors/gateway/http_server.h"
+#include "actors/gateway_hub.h"
+#include "actors/instance_actor.h"
+#include "actors/instance_host.h"
+#include "actors/scheduler_actor.h"
+#include "runtime/device/cpu_device.h"
+#include "runtime/text/make_tokenizer.h"
+#include "transport/ucx_fabric.h"
+
+namespace baton {
+namespace {
+
+Hello hello_of(const SpawnContext& context) {
+  const transport::UcxVersion ucx = transport::ucx_version();
+  Hello hello;
+  hello.self = context.self;
+  hello.name = context.node->name;
+  hello.role = context.node->role;
+  hello.ucx_major = ucx.major;
+  hello.ucx_minor = ucx.minor;
+  hello.control_address = to_string(context.node->control);
+  hello.pid = ::getpid();
+  return hello;
+}
+
+// BATON_FAULT=flip_bit:N corrupts the Nth piece that this process sends.
+std::uint64_t piece_to_corrupt() {
+  const char* fault = std::getenv("BATON_FAULT");
+  const std::string_view text = fault == nullptr ? "" : fault;
+  constexpr std::string_view kFlip = "flip_bit:";
+  return text.starts_with(kFlip) ? std::strtoull(fault + kFlip.size(), nullptr, 10) : 0;
+}
+
+std::uint64_t random_token() {
+  std::random_device entropy;
+  return (std::uint64_t{entropy()} << 32) | entropy();
+}
+
+struct SizedDevice {
+  std::unique_ptr<Device> device;
+  std::uint32_t blocks = 0;
+};
+
+Result<SizedDevice> make_device(const LoadedModel& model, const InstanceConfig& config) {
+  const char* isa = std::getenv("BATON_ISA");
+  auto device = make_cpu_device(model, {.threads = config.threads,
+                                        .block_tokens = config.block_size,
+                                        .kv_type = config.kv_dtype,
+                                        .max_batch_tokens = std::max(config.prefill_token_budget, config.max_running),
+                                        .max_model_len = std::min(config.max_model_len, model.spec().context),
+                                        .isa = isa == nullptr ? "" : isa});
+  if (!device) return device.error();
+  const KvLayout& layout = (*device)->layout();
+  const std::uint64_t block_bytes = layout.block_bytes() * layout.layers;
+  const std::uint64_t fit = (std::uint64_t{config.kv_memory_mib} << 20) / block_bytes;
+  const auto blocks = config.kv_blocks != 0 ? config.kv_blocks : static_cast<std::uint32_t>(std::max<std::uint64_t>(fit, 1));
+  if (Status status = (*device)->allocate_kv(blocks); !status) return status.error();
+  spdlog::info("kv cache: {} blocks of {} tokens, {} MiB", blocks, layout.block_tokens, blocks * block_bytes >> 20);
+  return SizedDevice{std::move(*device), blocks};
+}
+
+InstanceOptions options_of(const SpawnContext& context, const Device& device, std::uint32_t blocks,
+                           const std::vector<TokenId>& eos) {
+  const InstanceConfig& config = context.node->instance;
+  return {.self = context.self,
+          .role = context.node->role,
+          .model_fingerprint = device.model_fingerprint(),
+          .layers = device.layout().layers,
+          .eos_tokens = eos,
+          .blocks = blocks,
+          .block_tokens = config.block_size,
+          .max_model_len = device.max_model_len(),
+          .max_waiting = config.max_waiting,
+          .max_running = config.max_running,
+          .prefill_token_budget = config.prefill_token_budget,
+          .chunk_tokens = config.chunk_tokens,
+          .max_step_tokens = device.max_batch_tokens(),
+          .watermark_blocks = config.watermark_blocks,
+          .prefix_cache = config.prefix_cache,
+          .verify_kv = config.verify_kv,
+          .lease = config.lease,
+          .transfer_deadline = config.transfer_deadline,
+          .reserve_deadline = config.reserve_deadline,
+          .report_interval = config.report_interval};
+}
+
+Result<SpawnedActor> spawn_instance_type(const SpawnContext& context) {
+  const InstanceConfig& config = context.node->instance;
+  Hello hello = hello_of(context);
+  std::vector<TokenId> eos;
+  std::unique_ptr<Device> device;
+  {
+    auto model = load_model(context.node->model);
+    if (!model) return model.error();
+    auto tokenizer = make_tokenizer((*model)->vocabulary());
+    if (!tokenizer) return tokenizer.error();
+    eos = (*tokenizer)->eos_tokens();
+    auto made = make_device(**model, config);
+    if (!made) return made.error();
+    device = std::move(made->device);
+    hello.blocks_total = made->blocks;
+    hello.model = (*model)->spec().name;
+  }
+  hello.kv = {device->model_fingerprint(), device->kernel_identity(), config.kv_dtype, config.block_size};
+  hello.max_model_len = device->max_model_len();
+  hello.data_token = random_token();
+  const InstanceOptions options = options_of(context, *device, hello.blocks_total, eos);
+  const auto make_fabric = [&](transport::FabricListener& listener) -> Result<std::unique_ptr<transport::Fabric>> {
+    auto made = transport::make_ucx_fabric({.self = peer_id(context.self),
+                                            .bind_address = context.node->data.host,
+                                            .port = context.node->data.port,
+                                            .token = hello.data_token,
+                                            .verify = config.verify_kv,
+                                            .flip_bit_in_piece = piece_to_corrupt()},
+                                           &listener);
+    if (made.fabric == nullptr) return Error{ErrorCode::invalid_config, Scope::instance, made.message};
+    return std::move(made.fabric);
+  };
+  auto host = InstanceHost::make(std::move(device), make_fabric, {.eos_tokens = eos});
+  if (!host) return host.error();
+  hello.data_address = (*host)->data_address();
+  std::shared_ptr<InstanceHost> shared = std::move(*host);
+  return SpawnedActor{spawn_instance(*context.system, InstanceCore{options}, shared, context.self), hello, nullptr};
+}
+
+Result<SpawnedActor> spawn_scheduler_type(const SpawnContext& context) {
+  const SchedulerConfig& config = context.cluster->scheduler;
+  SchedulerCore core{{.routing = config.routing,
+                      .hand_off = config.hand_off,
+                      .seed = config.seed,
+                      .max_waiting = config.max_waiting,
+                      .report_timeout = config.report_timeout}};
+  return SpawnedActor{spawn_scheduler(*context.system, std::move(core), context.self), hello_of(context), nullptr};
+}
+
+class HttpFront : public Front {
+ public:
+  HttpFront(gateway::HttpOptions options, std::shared_ptr<gateway::Backend> backend, std::shared_ptr<const LoadedModel> model,
+            std::shared_ptr<const Tokenizer> tokenizer)
+      : host_(options.host), backend_(backend), server_(std::move(options), backend, std::move(model), std::move(tokenizer)) {}
+  Status start() { return server_.start(); }
+  std::string address() const override { return "http://" + to_string(HostPort{host_, server_.port()}); }
+  bool ready() const override { return backend_->ready(); }
+  void drain_and_stop(Duration limit) override { server_.drain_and_stop(limit); }
+
+ private:
+  std::string host_;
+  std::shared_ptr<gateway::Backend> backend_;
+  gateway::HttpServer server_;
+};
+
+Result<SpawnedActor> spawn_gateway_type(const SpawnContext& context) {
+  auto loaded = load_model(context.node->model, {.weights = false});
+  if (!loaded) return loaded.error();
+  const std::shared_ptr<const LoadedModel> model = std::move(*loaded);
+  auto tokenizer = make_tokenizer(model->vocabulary());
+  if (!tokenizer) return tokenizer.error();
+  const ClusterConfig& cluster = *context.cluster;
+  const LimitsConfig& limits = cluster.limits;
+  Hello hello = hello_of(context);
+  hello.model = model->spec().name;
+  hello.kv.model_fingerprint = model->fingerprint();
+  hello.max_model_len = std::min(cluster.instances.max_model_len, model->spec().context);
+  GatewayHub hub = spawn_gateway_hub(*context.system, hello, cluster.nodes, *tokenizer);
+  const gateway::HttpOptions options{
+      .host = context.node->http.host,
+      .port = context.node->http.port,
+      .model_id = cluster.served_name.empty() ? model->spec().name : cluster.served_name,
+      .model_path = context.node->model,
+      .chat_template = cluster.chat_template,
+      .max_model_len = hello.max_model_len,
+      .max_header_bytes = std::size_t{limits.max_header_kib} << 10,
+      .max_body_bytes = std::size_t{limits.max_body_mib} << 20,
+      .max_connections = limits.max_connections,
+      .idle_timeout = limits.idle_timeout,
+      .request_deadline = limits.request_deadline,
+  };
+  const auto front = std::make_shared<HttpFront>(options, hub.backend, model, *tokenizer);
+  if (Status status = front->start(); !status) return status.error();
+  return SpawnedActor{hub.actor, hello, front};
+}
+
+}  // namespace
+
+Status add_built_in_types(ActorTypes& types) {
+  for (const Role role : {Role::prefill, Role::decode, Role::mixed}) {
+    if (Status status = types.add(to_string(role), spawn_instance_type); !status) return status;
+  }
+  if (Status status = types.add(to_string(Role::scheduler), spawn_scheduler_type); !status) return status;
+  return types.add(to_string(Role::gateway), spawn_gateway_type);
+}
+
+}  // namespace baton

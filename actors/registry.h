@@ -1,0 +1,58 @@
+// Types of actors by name: what a node can spawn, at its own start or asked by another node (SpawnActor). The built-in roles
+// (gateway, scheduler, prefill, decode, mixed) are entries like any other. Private to actors/*.cc and to those who add a type.
+#pragma once
+
+#include <caf/actor.hpp>
+#include <caf/actor_system.hpp>
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "runtime/base/result.h"
+#include "runtime/base/time.h"
+#include "runtime/config/cluster_config.h"
+#include "runtime/messages/membership.h"
+
+namespace baton {
+
+struct SpawnContext {
+  caf::actor_system* system = nullptr;
+  const ClusterConfig* cluster = nullptr;        // outlives every actor of the node
+  const NodeConfig* node = nullptr;
+  InstanceRef self;
+  std::vector<std::pair<std::string, std::string>> arguments;
+};
+
+// What stands beside a role's actor, outside of CAF: a gateway's HTTP side. Called from the node's main thread.
+class Front {
+ public:
+  virtual ~Front() = default;
+  virtual std::string address() const = 0;       // where it can be reached: http://HOST:PORT
+  virtual bool ready() const = 0;                // requests can be served
+  virtual void drain_and_stop(Duration limit) = 0;
+};
+
+struct SpawnedActor {
+  caf::actor actor;
+  Hello hello;                                   // of a node's role: what the node says of itself. Else unused
+  std::shared_ptr<Front> front;                  // or nothing; ends before the actor
+};
+
+using ActorFactory = std::function<Result<SpawnedActor>(const SpawnContext&)>;
+
+class ActorTypes {
+ public:
+  // Errors: invalid_argument, a name that is taken.
+  Status add(const std::string& type, ActorFactory factory);
+  // Errors: not_found, naming the types there are; whatever the factory says.
+  Result<SpawnedActor> spawn(const std::string& type, const SpawnContext& context) const;
+
+ private:
+  std::map<std::string, ActorFactory> factories_;
+};
+
+}  // namespace baton

@@ -1,0 +1,289 @@
+#include "actors/serve.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <optional>
+
+#include "actors/child_process.h"
+#include "actors/keys.h"
+#include "actors/local_ports.h"
+#include "actors/node_process.h"
+#include "actors/run_directory.h"
+#include "actors/steady_time.h"
+
+namespace baton {
+namespace {
+
+constexpr Duration kBackoffFirst = Milliseconds{100};
+constexpr Duration kBackoffMost = Milliseconds{5000};
+constexpr Duration kQuiet = Milliseconds{30000};         // a child that ran so long starts anew with the first backoff
+constexpr Duration kEndLimit = Milliseconds{5000};       // for the others, once the gateway ended
+
+Error wrong(ErrorCode code, std::string message) { return Error{code, Scope::instance, std::move(message)}; }
+
+struct Child {
+  std::string name;
+  Role role = Role::mixed;
+  pid_t pid = -1;                        // -1: not running
+  Instant started;
+  Instant start_at;                      // when not running
+  Duration backoff = kBackoffFirst;
+};
+
+class Supervisor {
+ public:
+  Supervisor(const ServeOptions& options, const ClusterConfig& cluster, const RunDirectory& directory)
+      : options_(options), directory_(directory) {
+    for (const NodeConfig& node : cluster.nodes) children_.push_back({.name = node.name, .role = node.role});
+  }
+  ~Supervisor() {
+    for (const int fd : {signals_, pipe_[0], pipe_[1]}) {
+      if (fd >= 0) ::close(fd);
+    }
+  }
+
+  Status run() {
+    if (Status status = prepare(); !status) return status;
+    Status ending = ok();
+    while (!stopping_) {
+      start_due();
+      wait_for_news();
+      read_stdout();
+      if (take_signals()) stopping_ = true;
+      if (Status status = reap(); !status) {
+        ending = status;
+        break;
+      }
+    }
+    end_all();
+    return ending;
+  }
+
+ private:
+  Status prepare() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, signal);
+    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    signals_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (signals_ >= 0 && ::pipe2(pipe_, O_CLOEXEC | O_NONBLOCK) == 0) return ok();
+    return wrong(ErrorCode::io_error, fmt::format("cannot watch processes: {}", std::strerror(errno)));
+  }
+
+  void start_due() {
+    for (Child& child : children_) {
+      if (child.pid >= 0 || child.start_at > steady_now()) continue;
+      const bool gateway = child.role == Role::gateway;
+      const auto pid = start_self({"node", "--config", directory_.path() + "/cluster.yaml", "--name", child.name, "--log",
+                                   options_.log, "--drain-seconds", std::to_string(options_.drain.count() / 1'000'000'000)},
+                                  gateway ? pipe_[1] : ::fileno(stderr));
+      child.started = steady_now();
+      if (pid) {
+        child.pid = *pid;
+      } else {
+        spdlog::error("{}: {}", child.name, pid.error().message);
+        put_off(child);
+      }
+    }
+  }
+
+  void put_off(Child& child) {
+    if (steady_now() - child.started > kQuiet) child.backoff = kBackoffFirst;
+    child.pid = -1;
+    child.start_at = steady_now() + child.backoff;
+    child.backoff = std::min(child.backoff * 2, kBackoffMost);
+  }
+
+  void wait_for_news() const {
+    std::int64_t wait_ms = -1;
+    for (const Child& child : children_) {
+      if (child.pid >= 0) continue;
+      const std::int64_t left = std::max<std::int64_t>(0, (child.start_at - steady_now()).count() / 1'000'000 + 1);
+      wait_ms = wait_ms < 0 ? left : std::min(wait_ms, left);
+    }
+    pollfd polled[2] = {{signals_, POLLIN, 0}, {pipe_[0], POLLIN, 0}};
+    ::poll(polled, 2, static_cast<int>(wait_ms));
+  }
+
+  // The gateway's `ready http://...` becomes ours, once; later ones are of its restarts.
+  void read_stdout() {
+    char bytes[256];
+    for (ssize_t got; (got = ::read(pipe_[0], bytes, sizeof bytes)) > 0;) from_gateway_.append(bytes, static_cast<std::size_t>(got));
+    for (std::size_t end; (end = from_gateway_.find('\n')) != std::string::npos; from_gateway_.erase(0, end + 1)) {
+      if (told_) continue;
+      told_ = true;
+      std::printf("%s\n", from_gateway_.substr(0, end).c_str());
+      std::fflush(stdout);
+    }
+  }
+
+  // True when one asks to end.
+  bool take_signals() const {
+    bool end = false;
+    signalfd_siginfo info;
+    while (::read(signals_, &info, sizeof info) == sizeof info) end |= info.ssi_signo != SIGCHLD;
+    return end;
+  }
+
+  // Children that died start again; one that cannot start at all, before the cluster was ever ready, ends us.
+  Status reap() {
+    for (int status = 0; const pid_t pid = ::waitpid(-1, &status, WNOHANG);) {
+      if (pid < 0) break;
+      const auto child = std::find_if(children_.begin(), children_.end(), [&](const Child& c) { return c.pid == pid; });
+      if (child == children_.end()) continue;
+      const bool misused = WIFEXITED(status) && WEXITSTATUS(status) == 2;
+      put_off(*child);
+      if (stopping_) continue;
+      if (misused && !told_) {
+        return wrong(ErrorCode::internal, fmt::format("{} cannot start; its own words are above", child->name));
+      }
+      spdlog::warn("{} ended ({}); starting it again in {} ms", child->name, describe_exit(status),
+                   std::max<std::int64_t>(0, (child->start_at - steady_now()).count() / 1'000'000));
+    }
+    return ok();
+  }
+
+  void end_all() {
+    stopping_ = true;
+    end([](const Child& child) { return child.role == Role::gateway; }, options_.drain + Milliseconds{1000});
+    end([](const Child&) { return true; }, kEndLimit);
+  }
+
+  // SIGTERM to those chosen; SIGKILL to all when time is up or a second signal came.
+  template <class Choose>
+  void end(Choose choose, Duration limit) {
+    const auto alive = [&] {
+      return std::any_of(children_.begin(), children_.end(), [&](const Child& c) { return c.pid >= 0 && choose(c); });
+    };
+    const auto signal_all = [&](int signal) {
+      for (const Child& child : children_) {
+        if (child.pid >= 0 && choose(child)) ::kill(child.pid, signal);
+      }
+    };
+    signal_all(impatient_ ? SIGKILL : SIGTERM);
+    const Instant until = steady_now() + limit;
+    while (alive()) {
+      const std::int64_t left_ms = (until - steady_now()).count() / 1'000'000;
+      pollfd polled{signals_, POLLIN, 0};
+      ::poll(&polled, 1, static_cast<int>(std::max<std::int64_t>(left_ms, 10)));
+      impatient_ |= take_signals();
+      if (left_ms <= 0 || impatient_) signal_all(SIGKILL);
+      (void)reap();
+    }
+  }
+
+  const ServeOptions& options_;
+  const RunDirectory& directory_;
+  std::vector<Child> children_;
+  int signals_ = -1;
+  int pipe_[2] = {-1, -1};               // the gateway's stdout
+  std::string from_gateway_;
+  bool told_ = false;                    // that the cluster is ready
+  bool stopping_ = false;
+  bool impatient_ = false;
+};
+
+Status make_keys(ClusterConfig& cluster, const RunDirectory& directory) {
+  const std::string keys = directory.path() + "/keys";
+  if (Status status = make_authority(keys); !status) return status;
+  for (const NodeConfig& node : cluster.nodes) {
+    if (const auto issued = issue_key(keys, node.name); !issued) return issued.error();
+  }
+  std::error_code ignored;
+  std::filesystem::remove(keys + "/ca.key", ignored);    // nobody can be issued one any more
+  cluster.security.ca = keys + "/ca.pem";
+  cluster.security.certificate = keys + "/{name}.pem";
+  cluster.security.key = keys + "/{name}.key";
+  return ok();
+}
+
+NodeConfig make_node(const ServeOptions& options, std::string name, Role role) {
+  NodeConfig node;
+  node.name = std::move(name);
+  node.role = role;
+  node.control = {"127.0.0.1", 0};
+  node.data = {"127.0.0.1", 0};
+  node.http = options.http;
+  node.model = options.cluster.model;
+  node.instance = options.cluster.instances;
+  return node;
+}
+
+Status check_before_start(const ClusterConfig& cluster) {
+  for (const NodeConfig& node : cluster.nodes) {
+    const std::string& model = node.model.empty() ? cluster.model : node.model;
+    std::error_code error;
+    if (node.role != Role::scheduler && !std::filesystem::exists(model, error)) {
+      return wrong(ErrorCode::not_found, fmt::format("no model at {}; run examples/quickstart.sh --build-only to fetch the default one, "
+                                                     "or give --model a GGUF file or a Hugging Face directory", model));
+    }
+    if (node.role == Role::gateway) {
+      if (Status status = check_free(node.http.host, node.http.port); !status) return status;
+    }
+    if (node.control.port != 0) {
+      if (Status status = check_free(node.control.host, node.control.port); !status) return status;
+    }
+  }
+  return ok();
+}
+
+}  // namespace
+
+Result<ClusterConfig> plan_cluster(const ServeOptions& options) {
+  if (options.prefill + options.mixed == 0) {
+    return wrong(ErrorCode::invalid_argument, "--prefill 0 leaves nobody to read prompts; use --prefill 1, or --mixed 1 for an "
+                                              "instance that does both");
+  }
+  if (options.decode + options.mixed == 0) {
+    return wrong(ErrorCode::invalid_argument, "--decode 0 leaves nobody to generate tokens; use --decode 1, or --mixed 1 for an "
+                                              "instance that does both");
+  }
+  ClusterConfig cluster = options.cluster;
+  if (cluster.model.empty()) cluster.model = default_model_path();
+  ServeOptions with_model = options;
+  with_model.cluster.model = cluster.model;
+  cluster.nodes = {make_node(with_model, "gateway", Role::gateway), make_node(with_model, "scheduler", Role::scheduler)};
+  const std::pair<std::uint32_t, Role> counts[] = {
+      {options.prefill, Role::prefill}, {options.decode, Role::decode}, {options.mixed, Role::mixed}};
+  for (const auto& [count, role] : counts) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      cluster.nodes.push_back(make_node(with_model, fmt::format("{}{}", to_string(role), i), role));
+    }
+  }
+  return cluster;
+}
+
+Status serve(const ServeOptions& options) {
+  auto cluster = options.config.empty() ? plan_cluster(options) : load_cluster_config(options.config);
+  if (!cluster) return cluster.error();
+  if (cluster->model.empty()) cluster->model = default_model_path();
+  if (Status status = check_before_start(*cluster); !status) return status;
+  auto ports = ReservedPorts::reserve("127.0.0.1", cluster->nodes.size());
+  if (!ports) return ports.error();
+  for (std::size_t i = 0; i < cluster->nodes.size(); ++i) {
+    if (cluster->nodes[i].control.port == 0) cluster->nodes[i].control.port = ports->port(i);
+  }
+  auto directory = RunDirectory::make();
+  if (!directory) return directory.error();
+  const SecurityConfig& security = cluster->security;
+  cluster->security.insecure |= options.cluster.security.insecure;
+  if (!security.insecure && security.certificate.empty()) {
+    if (Status status = make_keys(*cluster, *directory); !status) return status;
+  }
+  if (Status status = directory->write("cluster.yaml", to_yaml(*cluster)); !status) return status;
+  Supervisor supervisor{options, *cluster, *directory};
+  return supervisor.run();
+}
+
+}  // namespace baton
