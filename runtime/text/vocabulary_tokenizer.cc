@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/text/nfc.h"
 #include "runtime/text/utf8.h"
 
 namespace baton {
@@ -12,7 +13,7 @@ bool looks_like_a_marker(std::string_view piece) { return piece.starts_with("<|"
 }  // namespace
 
 VocabularyTokenizer::VocabularyTokenizer(const VocabularySource& source)
-    : eos_(source.eos), bos_(source.bos), add_bos_(source.add_bos), add_eos_(source.add_eos) {
+    : eos_(source.eos), bos_(source.bos), add_bos_(source.add_bos), add_eos_(source.add_eos), nfc_(source.nfc) {
   entries_.resize(source.pieces.size());
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     const auto token = static_cast<TokenId>(i);
@@ -56,7 +57,9 @@ std::vector<TokenId> VocabularyTokenizer::encode(std::string_view text, EncodeOp
   for (std::size_t at = 0; at < text.size();) {
     const auto match = matcher.find(text, at);
     const std::size_t end = match ? match->begin : text.size();
-    if (end > at) encode_run(text.substr(at, end - at), *state, tokens);
+    const std::string_view run = text.substr(at, end - at);
+    if (nfc_ && may_need_nfc(run)) encode_run(to_nfc(run), *state, tokens);
+    else if (!run.empty()) encode_run(run, *state, tokens);
     if (match) tokens.push_back(match->token);
     at = match ? match->end : end;
   }

@@ -54,6 +54,7 @@ class VocabularyTokenizer : public Tokenizer {
   std::optional<TokenId> bos_;
   bool add_bos_ = false;
   bool add_eos_ = false;
+  bool nfc_ = false;
 };
 
 }  // namespace baton

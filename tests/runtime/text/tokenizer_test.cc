@@ -193,7 +193,8 @@ TEST(MakeTokenizer, refuses_tables_that_do_not_fit) {
 // Whatever a file says, making and using a tokenizer is an answer or an error: tables drawn at random, text drawn at random.
 TEST(MakeTokenizer, survives_any_vocabulary) {
   Random random(17);
-  const std::string parts[] = {"a", "b", "<", ">", " ", "\u2581", "\u0120", "\xC3", "\xFF", "<0x41>", "<|im_end|>", "\n", "0", "\xED\xA0\x80"};
+  const std::string parts[] = {"a", "b", "<", ">", " ", "\u2581", "\u0120",
+                               "\xC3", "\xFF", "<0x41>", "<|im_end|>", "\n", "0", "\xED\xA0\x80"};
   const auto text = [&](std::uint64_t most) {
     std::string made;
     for (std::uint64_t n = random.below(most); n > 0; --n) made += parts[random.below(std::size(parts))];
@@ -211,7 +212,9 @@ TEST(MakeTokenizer, survives_any_vocabulary) {
     }
     for (std::uint64_t n = random.below(20); n > 0; --n) source.merges.emplace_back(text(3), text(3));
     source.pre_tokenizer = names[random.below(std::size(names))];
-    if (random.below(4) == 0) source.splits.push_back({VocabularySource::Split::Kind::regex, text(4) + (random.below(2) ? "+" : "(|"), false});
+    if (random.below(4) == 0) {
+      source.splits.push_back({VocabularySource::Split::Kind::regex, text(4) + (random.below(2) ? "+" : "(|"), false});
+    }
     source.ignore_merges = random.below(2) == 0;
     source.add_prefix_space = random.below(2) == 0;
     source.add_bos = source.add_eos = random.below(2) == 0;
