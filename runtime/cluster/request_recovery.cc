@@ -49,11 +49,17 @@ void RequestCore::State::fail(RequestKey key, const InstanceRef& by, bool by_is_
   avoid.erase(std::remove(avoid.begin(), avoid.end(), by.id), avoid.end());
   avoid.push_back(by.id);
   if (avoid.size() > kAvoided) avoid.erase(avoid.begin());
-  if (error.code == ErrorCode::queue_full && failed.phase == Attempt::Phase::prefilling) {
+  if (error.code == ErrorCode::queue_full && untouched(failed)) {
     turned_away(failed, error, now);
   } else {
     redispatch(failed, error, now);
   }
+}
+
+// None of its choices has a token of it: all can go on from one prefill again.
+bool RequestCore::State::untouched(const Attempt& attempt) const {
+  return std::all_of(choices.begin() + attempt.first_choice, choices.begin() + attempt.first_choice + attempt.choices,
+                     [&](const Choice& c) { return !c.stream.done() && c.stream.delivered().size() == attempt.base; });
 }
 
 // A full queue is no failure: the same window and the same count of attempts, at another instance.
@@ -71,17 +77,16 @@ void RequestCore::State::turned_away(const Attempt& failed, const Error& error, 
 
 void RequestCore::State::redispatch(const Attempt& failed, const Error& error, Instant now) {
   const std::uint32_t last = failed.first_choice + failed.choices;
-  bool untouched = true;                   // then all choices go on from one prefill again
+  const bool whole = untouched(failed);
   for (std::uint32_t c = failed.first_choice; c < last; ++c) {
     const Choice& choice = choices[c];
-    untouched = untouched && !choice.stream.done() && choice.stream.delivered().size() == failed.base;
     if (!choice.stream.done() && choice.attempts >= spec.max_attempts) {
       return end(Error{ErrorCode::unavailable, Scope::cluster,
                        fmt::format("gave up after {} attempts; the last: {}", choice.attempts, error.message)});
     }
   }
   for (std::uint32_t c = failed.first_choice; c < last;) {
-    const std::uint32_t count = untouched ? failed.choices : 1;
+    const std::uint32_t count = whole ? failed.choices : 1;
     if (!choices[c].stream.done()) {
       Attempt next{.first_choice = c, .choices = count};
       const std::uint32_t futile = choices[c].futile++ + (error.code == ErrorCode::queue_full ? 1 : 0);

@@ -88,6 +88,7 @@ struct RequestCore::State {
   void cancel_at(const Attempt& attempt, Tell whom);
   void close(RequestKey key);   // the attempt is over: the scheduler is told, it is forgotten
   void fail(RequestKey key, const InstanceRef& by, bool by_is_gone, const Error& error, Instant now);
+  bool untouched(const Attempt& attempt) const;
   void turned_away(const Attempt& failed, const Error& error, Instant now);
   void redispatch(const Attempt& failed, const Error& error, Instant now);
 };
