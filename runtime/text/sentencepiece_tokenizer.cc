@@ -11,7 +11,7 @@ namespace {
 
 constexpr char32_t kBlank = 0x2581;
 constexpr std::string_view kBlankUtf8 = "\xE2\x96\x81";
-constexpr std::size_t kLongestPiece = 4096;            // a longer one cannot be merged: its cuts would cost its length squared
+constexpr std::size_t kLongestPiece = 512;             // a longer one cannot be merged: its cuts would cost its length squared
 
 // "<0x0A>" -> 10
 std::optional<std::uint8_t> byte_of_spelling(std::string_view piece) {
