@@ -1,0 +1,8 @@
+#include "kernels/cpu/attention_body.h"
+#include "kernels/cpu/lanes_avx2.h"
+
+namespace baton::kernels {
+
+void attention_avx2(const AttentionTile& tile) { TileAttention<LanesAvx2>{tile}.run(); }
+
+}  // namespace baton::kernels

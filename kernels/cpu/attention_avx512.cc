@@ -1,0 +1,8 @@
+#include "kernels/cpu/attention_body.h"
+#include "kernels/cpu/lanes_avx512.h"
+
+namespace baton::kernels {
+
+void attention_avx512(const AttentionTile& tile) { TileAttention<LanesAvx512>{tile}.run(); }
+
+}  // namespace baton::kernels

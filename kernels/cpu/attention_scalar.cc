@@ -1,0 +1,8 @@
+#include "kernels/cpu/attention_body.h"
+#include "kernels/cpu/lanes_scalar.h"
+
+namespace baton::kernels {
+
+void attention_scalar(const AttentionTile& tile) { TileAttention<LanesScalar>{tile}.run(); }
+
+}  // namespace baton::kernels
