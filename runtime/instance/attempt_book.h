@@ -1,6 +1,7 @@
-// Which attempt at which request lives here, and which are over. The rule of epochs: an attempt older than one that lives or that
-// ended is stale and ignored; a newer one supersedes. Ended ones are remembered, so that a late message does not raise the dead; the
-// memory is bounded, oldest forgotten first, and a forgotten one costs at most a wait that ends by its deadline.
+// Which attempt at which request lives here, and which are over. The rule of epochs: an attempt older than one that lives or
+// that ended is stale and ignored; a newer one supersedes. Ended ones are remembered, so that a late message does not raise
+// the dead; the memory is bounded, oldest forgotten first, and a forgotten one costs at most a wait that ends by its
+// deadline.
 #pragma once
 
 #include <cstddef>

@@ -80,7 +80,8 @@ StepSequence BatchComposer::describe(Sequence& sequence, std::uint32_t count) {
   return part;
 }
 
-// Every block that is complete after this step and was not planned yet: cached ones with the first step, a partial one with the last.
+// Every block that is complete after this step and was not planned yet: cached ones with the first step, a partial one with
+// the last.
 void BatchComposer::plan_push(Sequence& sequence, std::uint32_t count, StepSequence& part) {
   PrefillPart& prefill = *sequence.prefill;
   if (!prefill.grant) return;

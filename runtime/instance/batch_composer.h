@@ -1,9 +1,9 @@
-// What goes into the next step: every decoding sequence, then chunks of prompts (and of what is recomputed), oldest first, up to the
-// token budgets. A prompt never overtakes an older one. Sources: Orca (OSDI'22) iteration-level batching; Sarathi-Serve (OSDI'24)
-// chunks beside decodes; Splitwise section IV-B, the 2048-token prompt budget.
+// What goes into the next step: every decoding sequence, then chunks of prompts (and of what is recomputed), oldest first, up
+// to the token budgets. A prompt never overtakes an older one. Sources: Orca (OSDI'22) iteration-level batching;
+// Sarathi-Serve (OSDI'24) chunks beside decodes; Splitwise section IV-B, the 2048-token prompt budget.
 //
-// A step's sequences may be cancelled while it runs. The device goes on writing to their blocks, so the step holds a reference on
-// every block it touches until it is done: none is given to another before.
+// A step's sequences may be cancelled while it runs. The device goes on writing to their blocks, so the step holds a
+// reference on every block it touches until it is done: none is given to another before.
 #pragma once
 
 #include <optional>

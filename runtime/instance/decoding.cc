@@ -6,8 +6,8 @@
 
 namespace baton {
 
-// `base` holds the KV of all its tokens. Each choice goes on from there with its own first token; full blocks are shared, a partial
-// one is copied with the next step. A choice for which there is no block recomputes instead.
+// `base` holds the KV of all its tokens. Each choice goes on from there with its own first token; full blocks are shared, a
+// partial one is copied with the next step. A choice for which there is no block recomputes instead.
 void InstanceCore::State::split(Sequence base, const std::vector<ChoiceStart>& choices) {
   CHECK(!choices.empty() && base.pending() == 0, "only a complete prefix is split");
   for (std::size_t i = choices.size(); i-- > 0;) {         // the first choice last: it takes the table itself
@@ -46,8 +46,9 @@ void InstanceCore::State::arrived(std::optional<Arrival> arrival) {
   if (arrival) start_arrived(std::move(*arrival));
 }
 
-// What did not arrive is recomputed: in place where blocks were granted (the grant is dropped, so nothing else is written there), by
-// the first choice; the others start from what the prefix index has. Whole blocks that arrived enter the index at once.
+// What did not arrive is recomputed: in place where blocks were granted (the grant is dropped, so nothing else is written
+// there), by the first choice; the others start from what the prefix index has. Whole blocks that arrived enter the index at
+// once.
 void InstanceCore::State::start_arrived(Arrival arrival) {
   DecodeRequest& request = arrival.request;
   Attempt& attempt = *book.find(request.key);

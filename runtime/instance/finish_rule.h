@@ -1,5 +1,6 @@
-// Does this token end its choice? Evaluated by whoever made it: P for the first one, then D. Stop strings are the gateway's, which
-// alone has the text. min_tokens is the sampler's too: before it the ending tokens are masked, and here they do not count.
+// Does this token end its choice? Evaluated by whoever made it: P for the first one, then D. Stop strings are the gateway's,
+// which alone has the text. min_tokens is the sampler's too: before it the ending tokens are masked, and here they do not
+// count.
 #pragma once
 
 #include <algorithm>

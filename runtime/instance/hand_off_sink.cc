@@ -80,7 +80,8 @@ std::optional<Arrival> HandOffSink::advance(Inbound& inbound, Attempt& attempt, 
   const RequestId request = inbound.key.request;
   DeadlineQueue& deadlines = context_.deadlines;
   if (inbound.offer && !inbound.tokens.empty() &&
-      (inbound.offer->tokens != inbound.tokens.size() || inbound.offer->blocks != context_.pool.blocks_for(inbound.tokens.size()))) {
+      (inbound.offer->tokens != inbound.tokens.size() ||
+       inbound.offer->blocks != context_.pool.blocks_for(inbound.tokens.size()))) {
     return lose(request, now);
   }
   if (!inbound.offer || !inbound.request) {
@@ -212,7 +213,8 @@ std::optional<Arrival> HandOffSink::lose(RequestId request, Instant now) {
   inbound.table.release(context_.pool);
   inbound.offer.reset();
   inbound.lost = true;
-  if (!context_.deadlines.waits(Wait::request, request)) context_.deadlines.set(Wait::partner, request, now + context_.options.lease);
+  if (!context_.deadlines.waits(Wait::request, request))
+    context_.deadlines.set(Wait::partner, request, now + context_.options.lease);
   return std::nullopt;
 }
 
@@ -237,7 +239,8 @@ void HandOffSink::tell_released(const Inbound& inbound, bool landed) {
 }
 
 void HandOffSink::clear_waits(const Inbound& inbound) {
-  for (const Wait wait : {Wait::renewal, Wait::partner, Wait::transfer, Wait::reserve}) context_.deadlines.clear(wait, inbound.key.request);
+  for (const Wait wait : {Wait::renewal, Wait::partner, Wait::transfer, Wait::reserve})
+    context_.deadlines.clear(wait, inbound.key.request);
 }
 
 // ---- ends ------------------------------------------------------------------------------------------------------------
@@ -304,7 +307,8 @@ void HandOffSink::check_invariants() const {
     CHECK(inbound.key.request == request, "request {} is filed under another name", request.value);
     CHECK(inbound.transfer.has_value() == !inbound.table.empty(), "request {} has blocks without a transfer", request.value);
     CHECK(!inbound.transfer || transfers_.at(*inbound.transfer) == request, "a transfer is not found by its id");
-    CHECK(!inbound.queue_age || (queue_.at(*inbound.queue_age) == request && !inbound.transfer), "request {} queues wrongly", request.value);
+    CHECK(!inbound.queue_age || (queue_.at(*inbound.queue_age) == request && !inbound.transfer), "request {} queues wrongly",
+          request.value);
     CHECK(context_.deadlines.waits(Wait::request, request) || context_.deadlines.waits(Wait::partner, request),
           "request {} is awaited without a deadline", request.value);
   }

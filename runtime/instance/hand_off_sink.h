@@ -5,10 +5,11 @@
 //                                                     └──── lost ◄────┘   the rest is recomputed from DecodeRequest's tokens,
 //                                                                         or, without one yet, once it comes
 //
-// Rules. First come, first served: one that does not fit holds back those behind it. Every wait ends: for the other half of Offer and
-// DecodeRequest after one lease, for room at the request's deadline (the lease is renewed meanwhile), for the blocks after
-// transfer_deadline. Nothing is skipped because D has a prefix cached: what arrives is verified, and what did not arrive is known.
-// A slot that did not verify ends at the block's first token: blocks before it are kept, the rest is recomputed.
+// Rules. First come, first served: one that does not fit holds back those behind it. Every wait ends: for the other half of
+// Offer and DecodeRequest after one lease, for room at the request's deadline (the lease is renewed meanwhile), for the
+// blocks after transfer_deadline. Nothing is skipped because D has a prefix cached: what arrives is verified, and what did
+// not arrive is known. A slot that did not verify ends at the block's first token: blocks before it are kept, the rest is
+// recomputed.
 #pragma once
 
 #include <cstdint>

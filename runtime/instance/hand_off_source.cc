@@ -46,8 +46,8 @@ void HandOffSource::hold(Sequence prefilled, std::uint64_t root, Instant now) {
   const RequestId request = prefilled.key.request;
   const PrefillPart& prefill = *prefilled.prefill;
   const auto tokens = static_cast<std::uint32_t>(prefilled.tokens.size());
-  context_.out.send(prefill.decode, Offer{prefilled.key, context_.options.self, prefill.decode, tokens, prefilled.table.size(), root,
-                                          context_.options.lease});
+  context_.out.send(prefill.decode, Offer{prefilled.key, context_.options.self, prefill.decode, tokens,
+                                          prefilled.table.size(), root, context_.options.lease});
   if (prefill.grant && !prefill.push_open) open(prefilled, *prefill.grant, prefill.decode, false);
   context_.deadlines.set(Wait::lease, request, now + context_.options.lease);
   const std::optional<TransferId> transfer = prefill.grant;
@@ -61,8 +61,8 @@ std::optional<Error> HandOffSource::on_grant(const Grant& grant) {
   if (grant.from != held.sequence.prefill->decode || held.transfer) return std::nullopt;
   if (grant.blocks != held.sequence.table.size()) {
     return Error{ErrorCode::transfer_failed, Scope::transfer,
-                 fmt::format("the decode instance granted {} blocks for {}: both must run with the same --block-size", grant.blocks,
-                             held.sequence.table.size())};
+                 fmt::format("the decode instance granted {} blocks for {}: both must run with the same --block-size",
+                             grant.blocks, held.sequence.table.size())};
   }
   held.transfer = grant.transfer;
   open(held.sequence, grant.transfer, grant.from, false);
@@ -143,7 +143,8 @@ void HandOffSource::collect_leased(std::vector<BlockId>& blocks) const {
 void HandOffSource::check_invariants() const {
   for (const auto& [request, held] : held_) {
     CHECK(context_.deadlines.waits(Wait::lease, request), "request {} is held without a lease", request.value);
-    CHECK(held.sequence.table.size() == context_.pool.blocks_for(held.sequence.tokens.size()), "request {} is not held whole", request.value);
+    CHECK(held.sequence.table.size() == context_.pool.blocks_for(held.sequence.tokens.size()), "request {} is not held whole",
+          request.value);
   }
   for (const TransferId transfer : abort_after_step_) CHECK(in_step_.contains(transfer), "an abort waits for no step");
 }

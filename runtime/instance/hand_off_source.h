@@ -4,10 +4,10 @@
 //   prefilled ───────────────► leased ──────────────────────► leased ───────────────────────────► gone
 //                                         send: open ──────────────────────────► SendsComplete: gone
 //
-// The two ends are independent: a lease holds a reference on the blocks, and so does a send until the fabric says that nothing of it is
-// outstanding. The blocks are free (or prefix cache) when both are gone. A push by layer opens its send during the prefill.
-// A send whose plans are in the device's hands is aborted when the step is done, since the step may still add to it.
-// Sources: DistServe section 4.3 (pull), Splitwise section IV-C (by layer), Mooncake section 3 (layer-wise).
+// The two ends are independent: a lease holds a reference on the blocks, and so does a send until the fabric says that
+// nothing of it is outstanding. The blocks are free (or prefix cache) when both are gone. A push by layer opens its send
+// during the prefill. A send whose plans are in the device's hands is aborted when the step is done, since the step may still
+// add to it. Sources: DistServe section 4.3 (pull), Splitwise section IV-C (by layer), Mooncake section 3 (layer-wise).
 #pragma once
 
 #include <cstddef>

@@ -27,16 +27,20 @@ std::optional<Error> State::refusal(std::uint64_t tokens, std::uint32_t prompt_t
   }
   if (tokens + (sampling.max_tokens > 0 ? 1 : 0) > options.max_model_len) {
     return Error{ErrorCode::context_length_exceeded, Scope::request,
-                 fmt::format("{} tokens and one more do not fit the context of {} tokens: shorten the prompt", tokens, options.max_model_len),
+                 fmt::format("{} tokens and one more do not fit the context of {} tokens: shorten the prompt", tokens,
+                             options.max_model_len),
                  "prompt"};
   }
   const std::uint64_t longest = std::max<std::uint64_t>(
       tokens, std::min<std::uint64_t>(std::uint64_t{prompt_tokens} + sampling.max_tokens, options.max_model_len));
   if (context.pool.blocks_for(longest) > context.pool.total()) {
-    return Error{ErrorCode::invalid_argument, Scope::request,
-                 fmt::format("{} prompt tokens and max_tokens {} need {} KV blocks, the instance has {}: lower max_tokens, or start it with "
-                             "more --kv-blocks", prompt_tokens, sampling.max_tokens, context.pool.blocks_for(longest), context.pool.total()),
-                 "max_tokens"};
+    return Error{
+        ErrorCode::invalid_argument, Scope::request,
+        fmt::format(
+            "{} prompt tokens and max_tokens {} need {} KV blocks, the instance has {}: lower max_tokens, or start it with "
+            "more --kv-blocks",
+            prompt_tokens, sampling.max_tokens, context.pool.blocks_for(longest), context.pool.total()),
+        "max_tokens"};
   }
   return std::nullopt;
 }
@@ -113,7 +117,8 @@ void State::wait_ended(WaitKey key, Instant now) {
       return fail(key.request, {ErrorCode::deadline_exceeded, Scope::request, "the request's deadline passed on the instance"});
     case Wait::lease:
       ++context.stats.leases_ended;
-      return fail(key.request, {ErrorCode::lease_ended, Scope::transfer, "the decode instance did not renew its lease on the KV"});
+      return fail(key.request,
+                  {ErrorCode::lease_ended, Scope::transfer, "the decode instance did not renew its lease on the KV"});
     default: {
       HandOffSink::Outcome outcome = sink.on_wait(key.wait, key.request, now);
       if (outcome.over) {
@@ -146,8 +151,9 @@ void State::instance_down(InstanceRef peer, Instant now) {
 
 // ---- after every event -----------------------------------------------------------------------------------------------
 
-// Waiting sequences and queued offers share one order, by age, and nobody takes memory ahead of an older one that lacks it. While a
-// step runs sequences are not admitted (the blocks it makes may be a prefix of theirs), and an offer leaves room for the first.
+// Waiting sequences and queued offers share one order, by age, and nobody takes memory ahead of an older one that lacks it.
+// While a step runs sequences are not admitted (the blocks it makes may be a prefix of theirs), and an offer leaves room for
+// the first.
 void State::admit(Instant now) {
   const InstanceOptions& options = context.options;
   for (;;) {
@@ -186,7 +192,8 @@ InstanceCommands InstanceCore::on(const PrefillRequest& event, Instant now) {
   State& s = *state_;
   if (event.target != s.context.options.self || !s.admissible(event.key) || s.book.find(event.key) != nullptr) return s.pump(now);
   if (s.draining) {
-    s.refuse(event.key, event.gateway, {ErrorCode::unavailable, Scope::instance, "the instance is draining: dispatch to another"});
+    s.refuse(event.key, event.gateway,
+             {ErrorCode::unavailable, Scope::instance, "the instance is draining: dispatch to another"});
   } else if (auto error = s.refusal(event.tokens.size(), event.prompt_tokens, event.sampling)) {
     s.refuse(event.key, event.gateway, std::move(*error));
   } else if (event.choices == 0) {
@@ -240,8 +247,9 @@ InstanceCommands InstanceCore::on(const Offer& event, Instant now) {
   State& s = *state_;
   if (event.target != s.context.options.self) return s.pump(now);
   Attempt* attempt = s.admissible(event.key) ? s.book.find(event.key) : nullptr;
-  const bool welcome = attempt != nullptr ? attempt->stage == Stage::inbound
-                                          : !s.book.stale(event.key) && !s.draining && s.sink.size() < s.context.options.max_waiting;
+  const bool welcome = attempt != nullptr
+                           ? attempt->stage == Stage::inbound
+                           : !s.book.stale(event.key) && !s.draining && s.sink.size() < s.context.options.max_waiting;
   if (!welcome) {                                    // nobody will pull it: P need not wait for the lease's end
     s.context.out.send(event.from, Release{event.key, s.context.options.self, false});
     return s.pump(now);
@@ -284,7 +292,8 @@ InstanceCommands InstanceCore::on(const CancelRequest& event, Instant now) {
   Attempt* attempt = s.book.find(event.key.request);
   const bool covered = attempt != nullptr && attempt->epoch <= event.key.epoch;
   if (event.choice >= 0) {
-    if (covered && attempt->epoch == event.key.epoch) s.cancel_choice(event.key.request, static_cast<std::uint32_t>(event.choice));
+    if (covered && attempt->epoch == event.key.epoch)
+      s.cancel_choice(event.key.request, static_cast<std::uint32_t>(event.choice));
   } else {
     if (covered) s.end(event.key.request);
     s.book.end(event.key);                           // also before its message came

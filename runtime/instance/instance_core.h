@@ -1,5 +1,5 @@
-// The rules of one instance, prefill, decode or mixed: queues, batches, blocks, hand-off. A role only limits what arrives: every
-// instance can run chunks and decode steps, since a decode instance recomputes what was preempted or did not verify.
+// The rules of one instance, prefill, decode or mixed: queues, batches, blocks, hand-off. A role only limits what arrives:
+// every instance can run chunks and decode steps, since a decode instance recomputes what was preempted or did not verify.
 //
 //   PrefillRequest ─► waiting ─► prefilling ─┬─ local ─────────────────► running ─► gone
 //                                            └─ holding (leased) ─► released ─► gone

@@ -54,13 +54,16 @@ void InstanceCore::State::check_invariants() const {
     }
   }
 
-  CHECK(sequences.waiting_prefills() <= context.options.max_waiting + context.options.max_running, "the queue outgrew its capacity");
+  CHECK(sequences.waiting_prefills() <= context.options.max_waiting + context.options.max_running,
+        "the queue outgrew its capacity");
   for (const auto& [request, attempt] : book.live()) {
     const bool computing = sequences.any_of_age(attempt.age);
-    CHECK(computing == (attempt.stage == Stage::computing), "request {} computes in another stage, or nothing of it is left", request.value);
+    CHECK(computing == (attempt.stage == Stage::computing), "request {} computes in another stage, or nothing of it is left",
+          request.value);
     CHECK(source.holds(request) == (attempt.stage == Stage::holding), "request {} is held in another stage", request.value);
     CHECK(sink.holds(request) == (attempt.stage == Stage::inbound), "request {} is inbound in another stage", request.value);
-    CHECK(attempt.stage != Stage::computing || context.deadlines.waits(Wait::request, request), "request {} has no deadline", request.value);
+    CHECK(attempt.stage != Stage::computing || context.deadlines.waits(Wait::request, request), "request {} has no deadline",
+          request.value);
   }
   for (const auto* set : {&sequences.running(), &sequences.waiting()}) {
     for (const auto& [id, sequence] : *set) {

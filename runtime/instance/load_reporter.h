@@ -1,5 +1,5 @@
-// When an instance reports its load: on change, coalesced to 10 ms, and at every heartbeat. The driver sends the report to whom it
-// knows: the scheduler and the gateways.
+// When an instance reports its load: on change, coalesced to 10 ms, and at every heartbeat. The driver sends the report to
+// whom it knows: the scheduler and the gateways.
 #pragma once
 
 #include <optional>

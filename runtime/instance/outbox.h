@@ -1,4 +1,5 @@
-// The commands of one event, in order. Tokens are gathered by gateway and leave in one message each: control traffic is O(gateways).
+// The commands of one event, in order. Tokens are gathered by gateway and leave in one message each: control traffic is
+// O(gateways).
 #pragma once
 
 #include <map>

@@ -1,5 +1,5 @@
-// One row of a batch: tokens, how many of them have their KV stored, and where. A prompt, a choice being decoded and one that is
-// recomputed after a preemption differ only in how many tokens are pending:
+// One row of a batch: tokens, how many of them have their KV stored, and where. A prompt, a choice being decoded and one that
+// is recomputed after a preemption differ only in how many tokens are pending:
 //
 //   tokens   |■■■■■■■■■■■■■■■■■■■■|□□□□□□□|      ■ stored: KV in `table`     □ pending: to be run
 //            0                    stored  tokens.size()

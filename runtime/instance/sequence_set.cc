@@ -107,7 +107,8 @@ void SequenceSet::grow_running() {
   for (auto at = running_.begin(); at != running_.end();) {
     const SequenceId id = at->first;
     while (!at->second.table.grow_to(at->second.tokens.size(), context_.pool)) {
-      const auto youngest = std::find_if(running_.rbegin(), running_.rend(), [](const auto& entry) { return entry.second.preemptable(); });
+      const auto youngest =
+          std::find_if(running_.rbegin(), running_.rend(), [](const auto& entry) { return entry.second.preemptable(); });
       const bool oldest = at == running_.begin();
       if (youngest == running_.rend() || youngest->first < id || (youngest->first == id && oldest)) break;
       const SequenceId victim = youngest->first;
@@ -124,13 +125,15 @@ void SequenceSet::publish_full_blocks(Sequence& sequence) {
   extend_chain(sequence.chain, sequence.tokens, context_.pool.block_tokens());
   for (; sequence.published < full; ++sequence.published) {
     const std::uint32_t i = sequence.published;
-    context_.pool.publish(sequence.table.blocks()[i], sequence.chain[i],
-                          std::span{sequence.tokens}.subspan(std::size_t{i} * context_.pool.block_tokens(), context_.pool.block_tokens()));
+    context_.pool.publish(
+        sequence.table.blocks()[i], sequence.chain[i],
+        std::span{sequence.tokens}.subspan(std::size_t{i} * context_.pool.block_tokens(), context_.pool.block_tokens()));
   }
 }
 
 std::uint32_t SequenceSet::waiting_prefills() const {
-  return static_cast<std::uint32_t>(std::ranges::count_if(waiting_, [](const auto& entry) { return entry.second.prefill.has_value(); }));
+  return static_cast<std::uint32_t>(
+      std::ranges::count_if(waiting_, [](const auto& entry) { return entry.second.prefill.has_value(); }));
 }
 
 std::uint64_t SequenceSet::pending_prefill_tokens(bool running_only) const {
@@ -150,12 +153,14 @@ std::uint64_t SequenceSet::context_tokens() const {
 void SequenceSet::check_invariants() const {
   for (const auto& [id, sequence] : waiting_) {
     CHECK(sequence.id == id && !running_.contains(id), "sequence {}.{} is in two places", id.age, id.choice);
-    CHECK(sequence.table.empty() && sequence.stored == 0 && !sequence.copy_from, "sequence {}.{} waits with blocks", id.age, id.choice);
+    CHECK(sequence.table.empty() && sequence.stored == 0 && !sequence.copy_from, "sequence {}.{} waits with blocks", id.age,
+          id.choice);
   }
   for (const auto& [id, sequence] : running_) {
     CHECK(sequence.id == id, "sequence {}.{} is filed under another name", id.age, id.choice);
     CHECK(sequence.pending() > 0, "sequence {}.{} has nothing to run", id.age, id.choice);
-    CHECK(context_.pool.blocks_for(sequence.stored) <= sequence.table.size(), "sequence {}.{} stores beyond its table", id.age, id.choice);
+    CHECK(context_.pool.blocks_for(sequence.stored) <= sequence.table.size(), "sequence {}.{} stores beyond its table",
+          id.age, id.choice);
     CHECK(sequence.tokens.size() <= context_.options.max_model_len, "sequence {}.{} outgrew the context", id.age, id.choice);
   }
 }

@@ -36,8 +36,8 @@ class SequenceSet {
   void remove(SequenceId id);                              // and free its blocks
   Sequence take(SequenceId id);                            // and leave its blocks to the caller
 
-  // Gives every running sequence, oldest first, blocks for all its tokens; preempts the youngest where there are none left. A sequence
-  // that still lacks blocks is the oldest, and waits for blocks that are leased: it sits out the step.
+  // Gives every running sequence, oldest first, blocks for all its tokens; preempts the youngest where there are none left. A
+  // sequence that still lacks blocks is the oldest, and waits for blocks that are leased: it sits out the step.
   void grow_running();
   bool complete(const Sequence& sequence) const { return sequence.table.missing_for(sequence.tokens.size(), context_.pool) == 0; }
   void publish_full_blocks(Sequence& sequence);            // of its stored tokens, to the prefix index

@@ -61,11 +61,13 @@ FinishReason InstanceCore::State::emit(const Sequence& sequence, std::uint32_t c
   const FinishReason finish = finish_of(token.chosen.token, position, sequence.prompt_tokens, sequence.sampling,
                                         context.options.eos_tokens, context.options.max_model_len);
   ++context.stats.generated_tokens;
-  context.out.token(sequence.gateway, TokenOut{sequence.key, choice, position - sequence.prompt_tokens, token, finish, cached_tokens});
+  context.out.token(sequence.gateway,
+                    TokenOut{sequence.key, choice, position - sequence.prompt_tokens, token, finish, cached_tokens});
   return finish;
 }
 
-void InstanceCore::State::prefill_done(SequenceId id, const std::vector<const StepSample*>& samples, std::uint64_t root, Instant now) {
+void InstanceCore::State::prefill_done(SequenceId id, const std::vector<const StepSample*>& samples, std::uint64_t root,
+                                       Instant now) {
   Sequence sequence = sequences.take(id);
   PrefillPart& prefill = *sequence.prefill;
   const bool no_output = sequence.sampling.max_tokens == 0;

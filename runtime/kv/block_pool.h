@@ -6,9 +6,9 @@
 //      │           share │      ▼
 //      └──── evicted ── cached (unreferenced, findable by its prefix, least recently used goes first)
 //
-// A block that several hold is immutable: its holders only read it. Only full blocks are published, and nothing is written into a
-// full block again. Cached blocks count as available: an allocation evicts them when the free list is empty.
-// Sources: vLLM's paged attention (SOSP'23) for blocks and references; Mooncake section 5.1 for identity by chained hash.
+// A block that several hold is immutable: its holders only read it. Only full blocks are published, and nothing is written
+// into a full block again. Cached blocks count as available: an allocation evicts them when the free list is empty. Sources:
+// vLLM's paged attention (SOSP'23) for blocks and references; Mooncake section 5.1 for identity by chained hash.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +47,8 @@ class BlockPool {
 
   // Makes a full block findable. False if it stays anonymous: an equal block is known, or there is no cache.
   bool publish(BlockId block, const Hash128& identity, std::span<const TokenId> block_tokens);
-  // The longest run of known blocks from the start of `tokens`, whose full blocks have the identities `chain`. Takes no reference.
+  // The longest run of known blocks from the start of `tokens`, whose full blocks have the identities `chain`. Takes no
+  // reference.
   std::vector<BlockId> match(std::span<const TokenId> tokens, std::span<const Hash128> chain) const;
 
   void check_invariants() const;

@@ -32,9 +32,9 @@ class BlockTable {
   bool grow_to(std::uint64_t tokens, BlockPool& pool);
   // Blocks that grow_to(tokens) would allocate.
   std::uint32_t missing_for(std::uint64_t tokens, const BlockPool& pool) const;
-  // A table over the same `tokens` tokens: full blocks are shared, a partly filled last one gets a private twin into which the caller
-  // copies it before anything is written (copy->first to copy->second; `first` carries a reference that the caller releases after).
-  // Nothing, if the pool has no block for the twin.
+  // A table over the same `tokens` tokens: full blocks are shared, a partly filled last one gets a private twin into which
+  // the caller copies it before anything is written (copy->first to copy->second; `first` carries a reference that the caller
+  // releases after). Nothing, if the pool has no block for the twin.
   struct Fork;
   std::optional<Fork> fork(std::uint64_t tokens, BlockPool& pool) const;
   // Last block first, so that a cached prefix loses its tail before its head.

@@ -1,5 +1,5 @@
-// Blocks in the order in which they became unused; a doubly linked list threaded through arrays, so that every operation is O(1)
-// and nothing is allocated after construction.
+// Blocks in the order in which they became unused; a doubly linked list threaded through arrays, so that every operation is
+// O(1) and nothing is allocated after construction.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
-// The identity of KV blocks: a block's contents follow from the model and from every token up to the block's end, so the chained
-// hash of those tokens names it everywhere (runtime/base/hash.h, chain_hash). Source: Mooncake section 5.1, prefix hashing.
+// The identity of KV blocks: a block's contents follow from the model and from every token up to the block's end, so the
+// chained hash of those tokens names it everywhere (runtime/base/hash.h, chain_hash). Source: Mooncake section 5.1, prefix
+// hashing.
 //
 //   tokens   | 0 .. 15 | 16 .. 31 | 32 .. 39 |       block_tokens = 16
 //   identity |   h_0   |   h_1    |  tail    |       h_i = H(h_{i-1}, tokens of block i); the tail's is over what it holds

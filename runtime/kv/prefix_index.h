@@ -1,6 +1,6 @@
-// Which block holds the KV of which prefix: identity -> block, with the block's tokens kept beside it, so that a hit is believed
-// only when the tokens are equal, not merely their hash. One block an identity: the first to publish wins, a later equal block
-// stays anonymous. Knows nothing of references; the pool tells it when a block is evicted.
+// Which block holds the KV of which prefix: identity -> block, with the block's tokens kept beside it, so that a hit is
+// believed only when the tokens are equal, not merely their hash. One block an identity: the first to publish wins, a later
+// equal block stays anonymous. Knows nothing of references; the pool tells it when a block is evicted.
 #pragma once
 
 #include <cstdint>

@@ -106,12 +106,18 @@ TEST(ResultDeathTest, dies_with_the_errors_message_when_its_value_is_taken) {
 }
 
 TEST(Result, every_code_and_scope_has_a_name) {
-  for (const auto code : {ErrorCode::invalid_argument, ErrorCode::context_length_exceeded, ErrorCode::deadline_exceeded, ErrorCode::cancelled,
-                          ErrorCode::queue_full, ErrorCode::unavailable, ErrorCode::unknown_model, ErrorCode::unsupported,
-                          ErrorCode::transfer_failed, ErrorCode::lease_ended, ErrorCode::digest_mismatch, ErrorCode::model_mismatch,
-                          ErrorCode::version_mismatch, ErrorCode::peer_unreachable, ErrorCode::unauthorized, ErrorCode::device_failed,
-                          ErrorCode::out_of_memory, ErrorCode::invalid_config, ErrorCode::invalid_file, ErrorCode::not_found,
-                          ErrorCode::address_in_use, ErrorCode::io_error, ErrorCode::internal}) {
+  for (const auto code : {ErrorCode::invalid_argument,  ErrorCode::context_length_exceeded,
+                          ErrorCode::deadline_exceeded, ErrorCode::cancelled,
+                          ErrorCode::queue_full,        ErrorCode::unavailable,
+                          ErrorCode::unknown_model,     ErrorCode::unsupported,
+                          ErrorCode::transfer_failed,   ErrorCode::lease_ended,
+                          ErrorCode::digest_mismatch,   ErrorCode::model_mismatch,
+                          ErrorCode::version_mismatch,  ErrorCode::peer_unreachable,
+                          ErrorCode::unauthorized,      ErrorCode::device_failed,
+                          ErrorCode::out_of_memory,     ErrorCode::invalid_config,
+                          ErrorCode::invalid_file,      ErrorCode::not_found,
+                          ErrorCode::address_in_use,    ErrorCode::io_error,
+                          ErrorCode::internal}) {
     EXPECT_STRNE(to_string(code), "unknown");
   }
   for (const auto scope : {Scope::request, Scope::transfer, Scope::peer, Scope::instance, Scope::cluster}) {

@@ -1,5 +1,5 @@
-// One core on the test's desk: events in, the commands of the last event out, invariants checked after each. The device is played by
-// hand: `finish_step` answers the step in flight.
+// One core on the test's desk: events in, the commands of the last event out, invariants checked after each. The device is
+// played by hand: `finish_step` answers the step in flight.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -158,7 +158,8 @@ class Desk {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> spans() const {
     std::vector<std::pair<std::uint32_t, std::uint32_t>> spans;
     if (!step) return spans;
-    for (const StepSequence& part : step->sequences) spans.emplace_back(part.start, static_cast<std::uint32_t>(part.tokens.size()));
+    for (const StepSequence& part : step->sequences)
+      spans.emplace_back(part.start, static_cast<std::uint32_t>(part.tokens.size()));
     return spans;
   }
   std::uint32_t used() const { return core.load().blocks_used; }

@@ -1,8 +1,10 @@
-// Instances that talk over an in-memory network: cores driven event by event, in an order drawn from a seed. What one party sends
-// another arrives in order (as over CAF); everything else may overtake everything else. Invariants are checked after every event.
+// Instances that talk over an in-memory network: cores driven event by event, in an order drawn from a seed. What one party
+// sends another arrives in order (as over CAF); everything else may overtake everything else. Invariants are checked after
+// every event.
 //
-// The fabric is as lazy as a real one may be: bytes are read from the sender's arena when a slot is delivered, not when it is sent, and
-// a step touches its blocks when it completes. So a block that is given away too early shows as a wrong digest or a wrong token.
+// The fabric is as lazy as a real one may be: bytes are read from the sender's arena when a slot is delivered, not when it is
+// sent, and a step touches its blocks when it completes. So a block that is given away too early shows as a wrong digest or a
+// wrong token.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,6 @@
-// A device whose KV and tokens can be computed by hand: the KV of a token at a layer is a hash of the KV before it and the token, and a
-// sample is a hash of all the KV that the sequence's blocks hold at that moment. A wrong, stale or overwritten block changes the output.
+// A device whose KV and tokens can be computed by hand: the KV of a token at a layer is a hash of the KV before it and the
+// token, and a sample is a hash of all the KV that the sequence's blocks hold at that moment. A wrong, stale or overwritten
+// block changes the output.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +24,14 @@ inline ScoredToken fake_sample(std::uint64_t all_kv, std::uint64_t seed, std::ui
   return {{static_cast<TokenId>(drawn % kFakeVocabulary), static_cast<float>(drawn >> 44), 1}, {}};
 }
 
-inline ScoredToken fake_score(std::uint64_t kv_before, TokenId token) { return {{token, static_cast<float>(kv_before >> 44), 1}, {}}; }
+inline ScoredToken fake_score(std::uint64_t kv_before, TokenId token) {
+  return {{token, static_cast<float>(kv_before >> 44), 1}, {}};
+}
 
 // What an undisturbed run answers: computed from the tokens alone, without blocks.
-inline std::vector<TokenId> expected_output(std::vector<TokenId> tokens, std::uint32_t prompt_tokens, const SamplingParams& sampling,
-                                            std::uint32_t choice, std::uint32_t layers, const std::vector<TokenId>& eos) {
+inline std::vector<TokenId> expected_output(std::vector<TokenId> tokens, std::uint32_t prompt_tokens,
+                                            const SamplingParams& sampling, std::uint32_t choice, std::uint32_t layers,
+                                            const std::vector<TokenId>& eos) {
   std::vector<std::uint64_t> last(layers);
   std::uint64_t all = 0;
   std::size_t done = 0;

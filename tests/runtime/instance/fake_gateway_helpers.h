@@ -39,7 +39,8 @@ class FakeGateway {
   explicit FakeGateway(FakeCluster& cluster) : cluster_(cluster) {
     cluster.to_gateway = [this](InstanceRef to, const InstanceCommand& command) {
       if (to != kGateway) return;                              // a peer that is gone
-      if (const auto* m = std::get_if<SendTo<StepTokens>>(&command)) for (const TokenOut& token : m->message.tokens) on_token(token);
+      if (const auto* m = std::get_if<SendTo<StepTokens>>(&command))
+        for (const TokenOut& token : m->message.tokens) on_token(token);
       if (const auto* m = std::get_if<SendTo<AttemptFailed>>(&command)) tracked_[m->message.key].failed = m->message;
       if (const auto* m = std::get_if<SendTo<PromptScores>>(&command)) tracked_[m->message.key].scores = m->message;
     };
@@ -65,7 +66,8 @@ class FakeGateway {
     Tracked& t = tracked_.at(token.key);
     auto& output = t.output[token.choice];
     CHECK(!t.finished.contains(token.choice), "a token after the last");
-    CHECK(token.index == output.size() + (t.request.tokens.size() - t.request.prompt_tokens), "token {} out of order", token.index);
+    CHECK(token.index == output.size() + (t.request.tokens.size() - t.request.prompt_tokens), "token {} out of order",
+          token.index);
     output.push_back(token.token.chosen.token);
     if (token.finish != FinishReason::none) t.finished[token.choice] = token.finish;
     if (output.size() != 1) return;

@@ -50,7 +50,8 @@ TEST(Cancel, frees_everything_in_every_stage) {
     std::size_t aborts, drops, releases;
   } const cases[] = {
       {"holding", [](Desk& d) { d.on(prefill(key(1), prompt(8), HandOffMode::pull)).finish_step(); }, 0, 0, 0},
-      {"sending", [](Desk& d) { d.on(prefill(key(1), prompt(8), HandOffMode::pull)).finish_step().on(grant(key(1), 7, 2)); }, 1, 0, 0},
+      {"sending", [](Desk& d) { d.on(prefill(key(1), prompt(8), HandOffMode::pull)).finish_step().on(grant(key(1), 7, 2)); },
+       1, 0, 0},
       {"offered", [](Desk& d) { d.on(offer(key(1), 8)); }, 0, 0, 1},
       {"reserved", [](Desk& d) { d.on(reserve(key(1), prompt(8))); }, 0, 1, 0},
       {"moving", [](Desk& d) { d.on(decode(key(1), prompt(8))).on(offer(key(1), 8)); }, 0, 1, 1},
@@ -81,11 +82,31 @@ TEST(Cancel, holds_against_messages_that_come_after_it) {
 TEST(Deadline, ends_a_request_in_every_stage_by_type) {
   using Setup = void (*)(Desk&);
   const Setup stages[] = {
-      [](Desk& d) { auto r = prefill(key(1), prompt(8)); r.time_left = Milliseconds{500}; d.on(r); },
-      [](Desk& d) { auto r = prefill(key(1), prompt(8), HandOffMode::pull); r.time_left = Milliseconds{500}; d.on(r).finish_step(); },
-      [](Desk& d) { auto r = decode(key(1), prompt(8)); r.time_left = Milliseconds{500}; d.on(r); },
-      [](Desk& d) { auto r = decode(key(1), prompt(8)); r.time_left = Milliseconds{500}; d.on(r).on(offer(key(1), 8)); },
-      [](Desk& d) { auto r = reserve(key(1), prompt(8)); r.time_left = Milliseconds{500}; d.on(r); },
+      [](Desk& d) {
+        auto r = prefill(key(1), prompt(8));
+        r.time_left = Milliseconds{500};
+        d.on(r);
+      },
+      [](Desk& d) {
+        auto r = prefill(key(1), prompt(8), HandOffMode::pull);
+        r.time_left = Milliseconds{500};
+        d.on(r).finish_step();
+      },
+      [](Desk& d) {
+        auto r = decode(key(1), prompt(8));
+        r.time_left = Milliseconds{500};
+        d.on(r);
+      },
+      [](Desk& d) {
+        auto r = decode(key(1), prompt(8));
+        r.time_left = Milliseconds{500};
+        d.on(r).on(offer(key(1), 8));
+      },
+      [](Desk& d) {
+        auto r = reserve(key(1), prompt(8));
+        r.time_left = Milliseconds{500};
+        d.on(r);
+      },
   };
   for (const Setup& set_up : stages) {
     Desk desk;

@@ -1,5 +1,5 @@
-// Whole cores against each other: whatever the order of events, disaggregated or not, chunked, preempted or with corrupted blocks, every
-// stream is the one that the tokens alone determine, and nothing is left behind.
+// Whole cores against each other: whatever the order of events, disaggregated or not, chunked, preempted or with corrupted
+// blocks, every stream is the one that the tokens alone determine, and nothing is left behind.
 #include <gtest/gtest.h>
 
 #include "tests/runtime/instance/fake_gateway_helpers.h"
@@ -22,8 +22,8 @@ void expect_expected(FakeGateway& gateway, const InstanceOptions& options) {
   for (const auto& [key, t] : gateway.tracked()) {
     ASSERT_FALSE(t.failed) << key.request.value << ": " << t.failed->error.message;
     for (std::uint32_t choice = 0; choice < t.request.choices; ++choice) {
-      EXPECT_EQ(t.output.at(choice),
-                expected_output(t.request.tokens, t.request.prompt_tokens, t.request.sampling, choice, options.layers, options.eos_tokens))
+      EXPECT_EQ(t.output.at(choice), expected_output(t.request.tokens, t.request.prompt_tokens, t.request.sampling, choice,
+                                                     options.layers, options.eos_tokens))
           << key.request.value << " choice " << choice;
     }
   }
@@ -77,17 +77,18 @@ TEST_P(Streams, equal_the_undisturbed_output_under_any_order_of_events) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Instances, Streams,
-    ::testing::Values(Case{"mixed", HandOffMode::local, 1000, 16, 64, 0}, Case{"mixed_whole_prompts", HandOffMode::local, 1000, 0, 64, 0},
-                      Case{"mixed_in_little_memory", HandOffMode::local, 24, 16, 64, 0},
-                      Case{"mixed_in_small_batches", HandOffMode::local, 1000, 5, 3, 0}, Case{"pull", HandOffMode::pull, 1000, 16, 64, 0},
-                      Case{"pull_in_little_memory", HandOffMode::pull, 24, 7, 64, 0},
-                      Case{"pull_with_corrupt_blocks", HandOffMode::pull, 1000, 16, 64, 7},
-                      Case{"push", HandOffMode::push_by_layer, 1000, 7, 64, 0},
-                      Case{"push_in_little_memory", HandOffMode::push_by_layer, 24, 7, 64, 0},
-                      Case{"push_with_corrupt_blocks", HandOffMode::push_by_layer, 1000, 7, 64, 7}),
-    [](const auto& info) { return std::string{info.param.name}; });
+INSTANTIATE_TEST_SUITE_P(Instances, Streams,
+                         ::testing::Values(Case{"mixed", HandOffMode::local, 1000, 16, 64, 0},
+                                           Case{"mixed_whole_prompts", HandOffMode::local, 1000, 0, 64, 0},
+                                           Case{"mixed_in_little_memory", HandOffMode::local, 24, 16, 64, 0},
+                                           Case{"mixed_in_small_batches", HandOffMode::local, 1000, 5, 3, 0},
+                                           Case{"pull", HandOffMode::pull, 1000, 16, 64, 0},
+                                           Case{"pull_in_little_memory", HandOffMode::pull, 24, 7, 64, 0},
+                                           Case{"pull_with_corrupt_blocks", HandOffMode::pull, 1000, 16, 64, 7},
+                                           Case{"push", HandOffMode::push_by_layer, 1000, 7, 64, 0},
+                                           Case{"push_in_little_memory", HandOffMode::push_by_layer, 24, 7, 64, 0},
+                                           Case{"push_with_corrupt_blocks", HandOffMode::push_by_layer, 1000, 7, 64, 7}),
+                         [](const auto& info) { return std::string{info.param.name}; });
 
 }  // namespace
 }  // namespace baton::testing

@@ -182,7 +182,8 @@ TEST_P(FirstTokenEnds, by_the_same_rule_whatever_the_mode) {
   }
 }
 
-SamplingParams with(std::uint32_t max_tokens, std::uint32_t min_tokens = 0, bool ignore_eos = false, std::vector<TokenId> stop = {}) {
+SamplingParams with(std::uint32_t max_tokens, std::uint32_t min_tokens = 0, bool ignore_eos = false,
+                    std::vector<TokenId> stop = {}) {
   SamplingParams sampling;
   sampling.max_tokens = max_tokens;
   sampling.min_tokens = min_tokens;

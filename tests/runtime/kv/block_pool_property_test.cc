@@ -83,7 +83,8 @@ class PoolAndModel {
   Tokens draw_prefix() {                                 // few distinct ones, so that they meet
     Tokens prefix;
     const auto blocks = 1 + random_.below(kDepth);
-    for (std::uint64_t i = 0; i < blocks * kTokens; ++i) prefix.push_back(static_cast<TokenId>(i % kTokens == 0 ? random_.below(4) : 9));
+    for (std::uint64_t i = 0; i < blocks * kTokens; ++i)
+      prefix.push_back(static_cast<TokenId>(i % kTokens == 0 ? random_.below(4) : 9));
     return prefix;
   }
   void allocate() {
