@@ -9,7 +9,7 @@
 //
 // Layout: groups of 8 rows (the last group has the rows that are left, w of them), a group after another. In a group, piece after
 // piece of 32 columns:
-//   int8 q[w][32]; float scale[w]; float sum[w]; int32 bias[2][w]  = -128 * the sum of q over the first and over the second 16
+//   int8 q[w][32]; float scale[w]; float sum[w]; int32 bias[2][w]  = -128 * the sum of q, and of the first 16
 // so that a tile of w rows finds all it needs at fixed offsets. Float: for each column, w values.
 #pragma once
 

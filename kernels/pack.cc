@@ -6,20 +6,6 @@
 namespace baton::kernels {
 namespace {
 
-std::size_t line_up(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
-
-std::size_t scale_bytes(WeightType type, std::size_t columns) {
-  switch (type) {
-    case WeightType::q8_0:
-    case WeightType::q4_0: return columns / 32 * 32;
-    case WeightType::q4_1: return columns / 32 * 64;
-    case WeightType::q4_k:
-    case WeightType::q5_k: return columns / 256 * 256;
-    case WeightType::q6_k: return columns / 256 * 288;
-    default: return 0;
-  }
-}
-
 std::size_t quant_bytes(WeightType type) {   // of a piece of 32 columns, 16 rows
   switch (type) {
     case WeightType::q8_0: return 512;
@@ -32,29 +18,24 @@ std::size_t quant_bytes(WeightType type) {   // of a piece of 32 columns, 16 row
 // Copies `size` bytes of one row's scale field to lane `lane` of an array over the rows.
 void put_lane(std::byte* array, std::size_t lane, const std::byte* from, std::size_t size) { std::memcpy(array + lane * size, from, size); }
 
-void pack_scales(WeightType type, const std::byte* row, std::size_t columns, std::size_t lane, std::byte* scales) {
-  const std::size_t blocks = columns / values_of_block(type);
-  for (std::size_t b = 0; b < blocks; ++b) {
-    const std::byte* const block = row + b * bytes_of_block(type);
-    switch (type) {
-      case WeightType::q8_0:
-      case WeightType::q4_0: put_lane(scales + b * 32, lane, block, 2); break;
-      case WeightType::q4_1:
-        put_lane(scales + b * 64, lane, block, 2);
-        put_lane(scales + b * 64 + 32, lane, block + 2, 2);
-        break;
-      case WeightType::q4_k:
-      case WeightType::q5_k:
-        put_lane(scales + b * 256, lane, block, 2);
-        put_lane(scales + b * 256 + 32, lane, block + 2, 2);
-        for (std::size_t w = 0; w < 3; ++w) put_lane(scales + b * 256 + 64 + w * 64, lane, block + 4 + w * 4, 4);
-        break;
-      case WeightType::q6_k:
-        put_lane(scales + b * 288, lane, block + 208, 2);
-        for (std::size_t s = 0; s < 16; ++s) put_lane(scales + b * 288 + 32 + s * 16, lane, block + 192 + s, 1);
-        break;
-      default: break;
-    }
+void pack_scales(WeightType type, const std::byte* block, std::size_t lane, std::byte* to) {
+  switch (type) {
+    case WeightType::q8_0:
+    case WeightType::q4_0: return put_lane(to, lane, block, 2);
+    case WeightType::q4_1:
+      put_lane(to, lane, block, 2);
+      return put_lane(to + 32, lane, block + 2, 2);
+    case WeightType::q4_k:
+    case WeightType::q5_k:
+      put_lane(to, lane, block, 2);
+      put_lane(to + 32, lane, block + 2, 2);
+      for (std::size_t w = 0; w < 3; ++w) put_lane(to + 64 + w * 64, lane, block + 4 + w * 4, 4);
+      return;
+    case WeightType::q6_k:
+      put_lane(to, lane, block + 208, 2);
+      for (std::size_t s = 0; s < 16; ++s) put_lane(to + 32 + s * 16, lane, block + 192 + s, 1);
+      return;
+    default: return;
   }
 }
 
@@ -94,20 +75,25 @@ int unsigned_bias(WeightType type) {
   }
 }
 
-void pack_row(WeightType type, const std::byte* row, std::size_t columns, std::size_t lane, const PanelLayout& layout, std::byte* panel) {
+void pack_row(WeightType type, const std::byte* row, std::size_t columns, std::size_t lane, std::byte* panel) {
+  const std::size_t block_bytes = bytes_of_block(type);
   if (is_float(type)) {
-    const std::size_t size = bytes_of_block(type);
-    for (std::size_t k = 0; k < columns; ++k) put_lane(panel + k * kPanelRows * size, lane, row + k * size, size);
+    for (std::size_t k = 0; k < columns; ++k) put_lane(panel + k * kPanelRows * block_bytes, lane, row + k * block_bytes, block_bytes);
     return;
   }
-  pack_scales(type, row, columns, lane, panel);
+  const std::size_t pieces = values_of_block(type) / 32;
+  const std::size_t scale_bytes = kPanelRows * block_bytes - pieces * quant_bytes(type);
   const int bias = unsigned_bias(type);
-  for (std::size_t index = 0; index < columns / 32; ++index) {
-    QuantPiece piece;
-    std::uint8_t quant[32];
-    read_piece(type, row, index, piece);
-    for (int k = 0; k < 32; ++k) quant[k] = static_cast<std::uint8_t>(piece.quant[k] + bias);
-    pack_quants(type, quant, lane, panel + layout.quants + index * quant_bytes(type));
+  for (std::size_t b = 0; b < columns / values_of_block(type); ++b) {
+    std::byte* const to = panel + b * kPanelRows * block_bytes;
+    pack_scales(type, row + b * block_bytes, lane, to);
+    for (std::size_t sub = 0; sub < pieces; ++sub) {
+      QuantPiece piece;
+      std::uint8_t quant[32];
+      read_piece(type, row, b * pieces + sub, piece);
+      for (int k = 0; k < 32; ++k) quant[k] = static_cast<std::uint8_t>(piece.quant[k] + bias);
+      pack_quants(type, quant, lane, to + scale_bytes + sub * quant_bytes(type));
+    }
   }
 }
 
@@ -121,29 +107,23 @@ const std::byte* find_row(std::span<const WeightRows> parts, std::size_t row, st
 
 }  // namespace
 
-PanelLayout panel_layout(WeightType type, std::size_t columns) {
-  if (is_float(type)) return {.quants = 0, .bytes = line_up(columns * kPanelRows * bytes_of_block(type))};
-  const std::size_t quants = line_up(scale_bytes(type, columns));
-  return {.quants = quants, .bytes = quants + columns / 32 * quant_bytes(type)};
-}
-
 std::size_t packed_bytes(WeightType type, std::size_t rows, std::size_t columns) {
-  return (rows + kPanelRows - 1) / kPanelRows * panel_layout(type, columns).bytes;
+  return (rows + kPanelRows - 1) / kPanelRows * kPanelRows * bytes_of_row(type, columns);
 }
 
 PackedWeight pack(WeightType type, std::size_t columns, std::span<const WeightRows> parts, std::byte* to, Parallel& parallel) {
   BATON_REQUIRE(columns % values_of_block(type) == 0, "columns are a multiple of the type's block");
-  BATON_REQUIRE(reinterpret_cast<std::uintptr_t>(to) % 64 == 0, "panels begin on a cache line");
-  PackedWeight weight{.type = type, .columns = columns, .panel = panel_layout(type, columns), .data = to};
+  BATON_REQUIRE(reinterpret_cast<std::uintptr_t>(to) % 64 == 0, "a matrix begins on a cache line");
+  PackedWeight weight{.type = type, .columns = columns, .data = to};
   for (const WeightRows& part : parts) weight.rows += part.rows;
   const std::size_t row_bytes = bytes_of_row(type, columns);
   constexpr std::size_t kPanelsOfTask = 8;
   parallel.run((weight.panels() + kPanelsOfTask - 1) / kPanelsOfTask, [&](std::size_t task, unsigned) {
     for (std::size_t p = task * kPanelsOfTask; p < weight.panels() && p < (task + 1) * kPanelsOfTask; ++p) {
-      std::byte* const panel = to + p * weight.panel.bytes;
-      std::memset(panel, 0, weight.panel.bytes);
+      std::byte* const panel = to + p * weight.panel_bytes();
+      std::memset(panel, 0, weight.panel_bytes());
       for (std::size_t lane = 0; lane < kPanelRows && p * kPanelRows + lane < weight.rows; ++lane) {
-        pack_row(type, find_row(parts, p * kPanelRows + lane, row_bytes), columns, lane, weight.panel, panel);
+        pack_row(type, find_row(parts, p * kPanelRows + lane, row_bytes), columns, lane, panel);
       }
     }
   });

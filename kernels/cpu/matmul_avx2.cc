@@ -25,7 +25,12 @@ BATON_INLINE __m256i load_words(const std::byte* at) { return _mm256_loadu_si256
 BATON_INLINE __m256 load_halves(const std::byte* at) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))); }
 
 constexpr bool has_min(WeightType type) { return type == WeightType::q4_1 || type == WeightType::q4_k || type == WeightType::q5_k; }
-constexpr int quant_stride(WeightType type) {
+// Of a panel's super-block: pieces in it, bytes of its scales, bytes of a piece's quants (weight_layout.h).
+constexpr std::size_t pieces_of_block(WeightType type) { return type >= WeightType::q4_k ? 8 : 1; }
+constexpr std::size_t scale_bytes(WeightType type) {
+  return type == WeightType::q4_1 ? 64 : type == WeightType::q6_k ? 288 : type >= WeightType::q4_k ? 256 : 32;
+}
+constexpr std::size_t quant_bytes(WeightType type) {
   return type == WeightType::q8_0 ? 512 : type == WeightType::q5_k ? 320 : type == WeightType::q6_k ? 384 : 256;
 }
 constexpr int groups_in_16_bits(WeightType type) {
@@ -39,14 +44,12 @@ struct Piece {
 };
 
 template <WeightType T>
-BATON_INLINE void load_scales(const std::byte* scales, std::size_t index, int half, Piece& piece) {
+BATON_INLINE void load_scales(const std::byte* scales, std::size_t sub, int half, Piece& piece) {
   if constexpr (T == WeightType::q4_1) {
-    piece.scale[0] = load_halves(scales + index * 64 + half * 16);
-    piece.min = load_halves(scales + index * 64 + 32 + half * 16);
+    piece.scale[0] = load_halves(scales + half * 16);
+    piece.min = load_halves(scales + 32 + half * 16);
   } else if constexpr (T == WeightType::q4_k || T == WeightType::q5_k) {
-    const std::byte* const at = scales + index / 8 * 256;
-    const std::byte* const sixes = at + 64 + half * 32;
-    const std::size_t sub = index % 8;
+    const std::byte* const sixes = scales + 64 + half * 32;
     const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(8 * (sub % 4)));
     const __m256i low = _mm256_srl_epi32(load_words(sixes), shift), middle = _mm256_srl_epi32(load_words(sixes + 64), shift);
     __m256i scale, min;
@@ -59,19 +62,18 @@ BATON_INLINE void load_scales(const std::byte* scales, std::size_t index, int ha
       scale = _mm256_or_si256(_mm256_and_si256(high, four), _mm256_and_si256(_mm256_srli_epi32(low, 2), two));
       min = _mm256_or_si256(_mm256_and_si256(_mm256_srli_epi32(high, 4), four), _mm256_and_si256(_mm256_srli_epi32(middle, 2), two));
     }
-    piece.scale[0] = _mm256_mul_ps(load_halves(at + half * 16), _mm256_cvtepi32_ps(scale));
-    const __m256 negated = _mm256_mul_ps(load_halves(at + 32 + half * 16), _mm256_cvtepi32_ps(min));
+    piece.scale[0] = _mm256_mul_ps(load_halves(scales + half * 16), _mm256_cvtepi32_ps(scale));
+    const __m256 negated = _mm256_mul_ps(load_halves(scales + 32 + half * 16), _mm256_cvtepi32_ps(min));
     piece.min = _mm256_xor_ps(negated, _mm256_set1_ps(-0.0f));
   } else if constexpr (T == WeightType::q6_k) {
-    const std::byte* const at = scales + index / 8 * 288;
-    const __m256 d = load_halves(at + half * 16);
+    const __m256 d = load_halves(scales + half * 16);
     for (int s = 0; s < 2; ++s) {
-      const std::byte* const from = at + 32 + (2 * (index % 8) + static_cast<std::size_t>(s)) * 16 + half * 8;
-      const __m256i sub = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
-      piece.scale[s] = _mm256_mul_ps(d, _mm256_cvtepi32_ps(sub));
+      const std::byte* const from = scales + 32 + (2 * sub + static_cast<std::size_t>(s)) * 16 + half * 8;
+      const __m256i factor = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)));
+      piece.scale[s] = _mm256_mul_ps(d, _mm256_cvtepi32_ps(factor));
     }
   } else {
-    piece.scale[0] = load_halves(scales + index * 32 + half * 16);
+    piece.scale[0] = load_halves(scales + half * 16);
   }
 }
 
@@ -128,16 +130,16 @@ template <WeightType T, int N>
 BATON_INLINE __m256 row_step(const Piece& piece, const std::byte* x, int r, __m256 acc) {
   const std::byte* const quants = x + r * 32;
   const __m256 scale_x = _mm256_set1_ps(load<float>(x + N * 32 + r * 4));
-  // The bias fields are -128 * sum(q); a shift makes -8 and -32 times the sum of them, exactly.
+  // The bias fields are -128 times sums of q: a shift makes -8 or -32 times the sum of them, exactly.
   const int bias[2] = {load<int>(x + N * 40 + r * 4), load<int>(x + N * 44 + r * 4)};
   if constexpr (T == WeightType::q6_k) {
-    const __m256i first = _mm256_add_epi32(dot<T, 0, 4>(piece, quants), _mm256_set1_epi32(bias[0] >> 2));
-    const __m256i second = _mm256_add_epi32(dot<T, 4, 8>(piece, quants), _mm256_set1_epi32(bias[1] >> 2));
+    const __m256i first = _mm256_add_epi32(dot<T, 0, 4>(piece, quants), _mm256_set1_epi32(bias[1] >> 2));
+    const __m256i second = _mm256_add_epi32(dot<T, 4, 8>(piece, quants), _mm256_set1_epi32((bias[0] - bias[1]) >> 2));
     acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(first), _mm256_mul_ps(piece.scale[0], scale_x), acc);
     return _mm256_fmadd_ps(_mm256_cvtepi32_ps(second), _mm256_mul_ps(piece.scale[1], scale_x), acc);
   }
   __m256i sum = dot<T, 0, 8>(piece, quants);
-  if constexpr (T == WeightType::q4_0) sum = _mm256_add_epi32(sum, _mm256_set1_epi32((bias[0] + bias[1]) >> 4));
+  if constexpr (T == WeightType::q4_0) sum = _mm256_add_epi32(sum, _mm256_set1_epi32(bias[0] >> 4));
   acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), _mm256_mul_ps(piece.scale[0], scale_x), acc);
   if constexpr (has_min(T)) acc = _mm256_fmadd_ps(piece.min, _mm256_set1_ps(load<float>(x + N * 36 + r * 4)), acc);
   return acc;
@@ -165,18 +167,21 @@ BATON_INLINE void store_tile(const MatmulTask& task, std::size_t panel_index, in
 
 template <WeightType T, int N>
 void quantized_tile(const MatmulTask& task, std::size_t panel_index, std::size_t first_row, int half) {
-  const std::byte* const panel = task.panels + panel_index * task.panel_bytes;
-  const std::byte* lines = panel + task.panel_quants;
+  const std::byte* weights = task.panels + panel_index * task.panel_bytes;
   const std::byte* x = task.activations + first_row * task.activation_bytes;
   __m256 acc[N];
   for (int r = 0; r < N; ++r) acc[r] = _mm256_setzero_ps();
-  for (std::size_t index = 0; index < task.columns / 32; ++index) {
-    Piece piece;
-    load_scales<T>(panel, index, half, piece);
-    load_quants<T>(lines, half, piece);
-    for (int r = 0; r < N; ++r) acc[r] = row_step<T, N>(piece, x, r, acc[r]);
-    lines += quant_stride(T);
-    x += 48 * N;
+  for (std::size_t block = 0; block < task.columns / (32 * pieces_of_block(T)); ++block) {
+    const std::byte* const scales = weights;
+    weights += scale_bytes(T);
+    for (std::size_t sub = 0; sub < pieces_of_block(T); ++sub) {
+      Piece piece;
+      load_scales<T>(scales, sub, half, piece);
+      load_quants<T>(weights, half, piece);
+      for (int r = 0; r < N; ++r) acc[r] = row_step<T, N>(piece, x, r, acc[r]);
+      weights += quant_bytes(T);
+      x += 48 * N;
+    }
   }
   store_tile<N>(task, panel_index, half, first_row, acc);
 }

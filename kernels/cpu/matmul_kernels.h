@@ -16,7 +16,6 @@ struct MatmulTask {
   std::size_t output_rows;        // N: outputs beyond it are padding and not stored
   const std::byte* panels;        // panel 0
   std::size_t panel_bytes;
-  std::size_t panel_quants;       // offset in a panel
   std::size_t first_panel;
   std::size_t last_panel;
   const std::byte* activations;   // group of row 0

@@ -20,43 +20,31 @@ T lane_of(const std::byte* array, std::size_t lane) {
 
 float half_lane(const std::byte* array, std::size_t lane) { return float_from_half(lane_of<std::uint16_t>(array, lane)); }
 
-std::size_t quant_stride(WeightType type) {
-  switch (type) {
-    case WeightType::q8_0: return 512;
-    case WeightType::q5_k: return 320;
-    case WeightType::q6_k: return 384;
-    default: return 256;
-  }
-}
-
-void read_scales(WeightType type, const std::byte* scales, std::size_t index, std::size_t lane, QuantPiece& piece) {
-  const std::size_t sub = index % 8;
+// `scales`: of the super-block; `sub`: which of its pieces.
+void read_scales(WeightType type, const std::byte* scales, std::size_t sub, std::size_t lane, QuantPiece& piece) {
   piece.min = 0.0f;
   switch (type) {
     case WeightType::q4_1:
-      piece.scale[0] = piece.scale[1] = half_lane(scales + index * 64, lane);
-      piece.min = half_lane(scales + index * 64 + 32, lane);
+      piece.scale[0] = piece.scale[1] = half_lane(scales, lane);
+      piece.min = half_lane(scales + 32, lane);
       return;
     case WeightType::q4_k:
     case WeightType::q5_k: {
-      const std::byte* const at = scales + index / 8 * 256;
-      const auto low = lane_of<std::uint32_t>(at + 64, lane), middle = lane_of<std::uint32_t>(at + 128, lane);
-      const auto high = lane_of<std::uint32_t>(at + 192, lane);
+      const auto low = lane_of<std::uint32_t>(scales + 64, lane), middle = lane_of<std::uint32_t>(scales + 128, lane);
+      const auto high = lane_of<std::uint32_t>(scales + 192, lane);
       const unsigned shift = 8 * (sub % 4);
       const std::uint32_t scale = sub < 4 ? (low >> shift) & 63 : ((high >> shift) & 15) | ((low >> (shift + 2)) & 48);
       const std::uint32_t min = sub < 4 ? (middle >> shift) & 63 : ((high >> (shift + 4)) & 15) | ((middle >> (shift + 2)) & 48);
-      piece.scale[0] = piece.scale[1] = half_lane(at, lane) * static_cast<float>(scale);
-      piece.min = -(half_lane(at + 32, lane) * static_cast<float>(min));
+      piece.scale[0] = piece.scale[1] = half_lane(scales, lane) * static_cast<float>(scale);
+      piece.min = -(half_lane(scales + 32, lane) * static_cast<float>(min));
       return;
     }
-    case WeightType::q6_k: {
-      const std::byte* const at = scales + index / 8 * 288;
+    case WeightType::q6_k:
       for (std::size_t s = 0; s < 2; ++s) {
-        piece.scale[s] = half_lane(at, lane) * static_cast<float>(lane_of<std::int8_t>(at + 32 + (2 * sub + s) * 16, lane));
+        piece.scale[s] = half_lane(scales, lane) * static_cast<float>(lane_of<std::int8_t>(scales + 32 + (2 * sub + s) * 16, lane));
       }
       return;
-    }
-    default: piece.scale[0] = piece.scale[1] = half_lane(scales + index * 32, lane); return;
+    default: piece.scale[0] = piece.scale[1] = half_lane(scales, lane); return;
   }
 }
 
@@ -75,15 +63,22 @@ void read_quants(WeightType type, const std::byte* lines, std::size_t lane, Quan
   }
 }
 
+std::size_t quant_bytes(WeightType type) {   // of a piece, 16 rows
+  return type == WeightType::q8_0 ? 512 : type == WeightType::q5_k ? 320 : type == WeightType::q6_k ? 384 : 256;
+}
+
 // One output row times the w rows of a group.
 void quantized_row(const MatmulTask& task, const std::byte* panel, std::size_t lane, const std::byte* group, std::size_t w, float* acc) {
   const bool has_min = task.type == WeightType::q4_1 || task.type == WeightType::q4_k || task.type == WeightType::q5_k;
   const std::size_t halves = task.type == WeightType::q6_k ? 2 : 1;
   const std::size_t length = 32 / halves;
+  const std::size_t pieces = values_of_block(task.type) / 32, block_bytes = kLanes * bytes_of_block(task.type);
+  const std::size_t quants = block_bytes - pieces * quant_bytes(task.type);
   for (std::size_t index = 0; index < task.columns / 32; ++index, group += 48 * w) {
+    const std::byte* const block = panel + index / pieces * block_bytes;
     QuantPiece piece;
-    read_scales(task.type, panel, index, lane, piece);
-    read_quants(task.type, panel + task.panel_quants + index * quant_stride(task.type), lane, piece);
+    read_scales(task.type, block, index % pieces, lane, piece);
+    read_quants(task.type, block + quants + index % pieces * quant_bytes(task.type), lane, piece);
     for (std::size_t r = 0; r < w; ++r) {
       std::int8_t x[32];
       std::memcpy(x, group + r * 32, 32);

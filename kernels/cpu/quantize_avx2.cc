@@ -56,7 +56,7 @@ void quantize_group_avx2(const float* x, std::size_t stride, std::size_t rows, s
       store_bytes(at + r * 32 + 16, quants[2], quants[3]);
       const int sums[2] = {sum_of(_mm256_add_epi32(quants[0], quants[1])), sum_of(_mm256_add_epi32(quants[2], quants[3]))};
       const float sum = scale * static_cast<float>(sums[0] + sums[1]);
-      const int bias[2] = {-128 * sums[0], -128 * sums[1]};
+      const int bias[2] = {-128 * (sums[0] + sums[1]), -128 * sums[0]};
       std::memcpy(at + rows * 32 + r * 4, &scale, 4);
       std::memcpy(at + rows * 36 + r * 4, &sum, 4);
       std::memcpy(at + rows * 40 + r * 4, &bias[0], 4);

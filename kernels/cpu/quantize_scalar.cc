@@ -46,7 +46,7 @@ void quantize_group_scalar(const float* x, std::size_t stride, std::size_t rows,
         }
       }
       const float sum = scales.from_quant * static_cast<float>(sums[0] + sums[1]);
-      const std::int32_t bias[2] = {-128 * sums[0], -128 * sums[1]};
+      const std::int32_t bias[2] = {-128 * (sums[0] + sums[1]), -128 * sums[0]};
       std::memcpy(at + r * 32, quants, 32);
       std::memcpy(at + rows * 32 + r * 4, &scales.from_quant, 4);
       std::memcpy(at + rows * 36 + r * 4, &sum, 4);
