@@ -52,8 +52,8 @@ Model make_model(WeightType type, Parallel& parallel) {
   model.head_bytes = packed_bytes(WeightType::q8_0, kVocabulary, kWidth);
   model.arena = std::move(*Arena::allocate(model.layer_bytes + model.head_bytes));
   for (std::size_t l = 0; l < kLayers; ++l) {
-    model.layers.push_back({random_weight(type, kQkv, kWidth, model, parallel), random_weight(type, kWidth, kWidth, model, parallel),
-                            random_weight(type, 2 * kHidden, kWidth, model, parallel), random_weight(type, kWidth, kHidden, model, parallel)});
+    const auto matrix = [&](std::size_t rows, std::size_t columns) { return random_weight(type, rows, columns, model, parallel); };
+    model.layers.push_back({matrix(kQkv, kWidth), matrix(kWidth, kWidth), matrix(2 * kHidden, kWidth), matrix(kWidth, kHidden)});
   }
   model.head = random_weight(WeightType::q8_0, kVocabulary, kWidth, model, parallel);
   return model;
@@ -88,14 +88,13 @@ struct Bounds {
   double int8, read;
 };
 
-// The peak and the bandwidth are measured before and after a case, and the better one is what the case is held against.
 template <class Measure>
 void print_case(const char* name, double operations, double bytes, double tokens, const Bounds& bounds, const Measure& run) {
   const Times times = run();
   const double best = times.best(), median = times.median();
-  std::printf("%-28s best %8.3f ms (median %8.3f)  %8.1f tok/s  %6.1f GOP/s (%4.1f %% of peak)  %5.1f GB/s (%4.1f %% of read)\n", name, best * 1e3,
-              median * 1e3, tokens / best, operations / best * 1e-9, 100 * operations / best / bounds.int8, bytes / best * 1e-9,
-              100 * bytes / best / bounds.read);
+  std::printf("%-28s best %8.3f ms (median %8.3f)  %8.1f tok/s  %6.1f GOP/s (%4.1f %% of peak)  %5.1f GB/s (%4.1f %% of read)\n",
+              name, best * 1e3, median * 1e3, tokens / best, operations / best * 1e-9, 100 * operations / best / bounds.int8,
+              bytes / best * 1e-9, 100 * bytes / best / bounds.read);
   std::fflush(stdout);
 }
 

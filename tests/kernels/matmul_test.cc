@@ -52,6 +52,8 @@ class Matmul : public testing::TestWithParam<Case> {
   Isa isa() const { return std::get<1>(GetParam()); }
 };
 
+class QuantizedMatmul : public Matmul {};
+
 TEST_P(Matmul, gives_the_bits_of_the_written_specification) {
   for (const Shape shape : shapes(type())) {
     const Bytes rows = random_rows(type(), shape.rows, shape.columns, 1);
@@ -147,15 +149,16 @@ TEST_P(Matmul, adds_to_the_output_when_it_accumulates_and_touches_nothing_beside
 }
 
 // All quants at their ends, with activations of full size: where 16-bit sums would overflow.
-TEST_P(Matmul, is_exact_at_the_ends_of_the_quants_range) {
-  if (is_float(type())) GTEST_SKIP() << "float types have no quants";
+TEST_P(QuantizedMatmul, is_exact_at_the_ends_of_the_quants_range) {
   const std::size_t columns = 512, outputs = 16, block = bytes_of_block(type());
   for (const unsigned fill : {0x00u, 0xffu, 0x80u, 0x7fu, 0xf0u, 0x0fu}) {
     Bytes rows(outputs * bytes_of_row(type(), columns), static_cast<std::byte>(fill));
     for (std::size_t at = 0; at < rows.size(); at += block) {
       const std::uint16_t one = half_from_float(1.0f), two = half_from_float(-2.0f);
       std::memcpy(rows.data() + at + (type() == WeightType::q6_k ? 208 : 0), &one, 2);
-      if (type() == WeightType::q4_1 || type() == WeightType::q4_k || type() == WeightType::q5_k) std::memcpy(rows.data() + at + 2, &two, 2);
+      if (type() == WeightType::q4_1 || type() == WeightType::q4_k || type() == WeightType::q5_k) {
+        std::memcpy(rows.data() + at + 2, &two, 2);
+      }
     }
     const WeightRows part{rows.data(), outputs};
     const Packed matrix = packed(type(), columns, {&part, 1});
@@ -219,10 +222,16 @@ TEST_P(Matmul, treats_vanishing_activations_and_scales_as_the_specification_does
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, Matmul, testing::Combine(testing::ValuesIn(kAllWeightTypes), testing::ValuesIn(kAllIsas)),
-                         [](const testing::TestParamInfo<Case>& info) {
-                           return std::string{to_string(std::get<0>(info.param))} + "_" + to_string(std::get<1>(info.param));
-                         });
+std::string name_of(const testing::TestParamInfo<Case>& info) {
+  return std::string{to_string(std::get<0>(info.param))} + "_" + to_string(std::get<1>(info.param));
+}
+
+constexpr std::size_t kFloatTypes = 3;   // they come first
+INSTANTIATE_TEST_SUITE_P(Kernels, Matmul, testing::Combine(testing::ValuesIn(kAllWeightTypes), testing::ValuesIn(kAllIsas)), name_of);
+INSTANTIATE_TEST_SUITE_P(Kernels, QuantizedMatmul,
+                         testing::Combine(testing::ValuesIn(std::begin(kAllWeightTypes) + kFloatTypes, std::end(kAllWeightTypes)),
+                                          testing::ValuesIn(kAllIsas)),
+                         name_of);
 
 TEST(Activations, are_quantised_to_the_same_bytes_by_every_isa) {
   const std::size_t columns = 32 * 40, rows = 13;
@@ -240,6 +249,13 @@ TEST(Activations, are_quantised_to_the_same_bytes_by_every_isa) {
     all.emplace_back(activations.data(), activations.data() + rows * activations.bytes_of_one_row());
     EXPECT_EQ(all.back(), all.front()) << to_string(isa);
   }
+}
+
+TEST(Isa, has_names_that_are_read_back_and_a_best_that_is_present) {
+  for (const Isa isa : kAllIsas) EXPECT_EQ(parse_isa(to_string(isa)), isa);
+  EXPECT_EQ(parse_isa("sse9"), std::nullopt);
+  EXPECT_TRUE(isa_present(Isa::scalar));
+  EXPECT_TRUE(isa_present(best_isa()));
 }
 
 TEST(PackedWeight, holds_no_more_bytes_than_the_file_for_whole_panels) {
