@@ -25,6 +25,8 @@ class PipelineReader {
       fail(ErrorCode::unsupported, "pre_tokenizer", "neither ByteLevel nor Metaspace; supported: byte-level or SentencePiece-style BPE");
     }
     if (error_) return *error_;
+    // No pass at all means the text as one piece, which is not what an absent list stands for (see VocabularySource).
+    if (out_.byte_level && out_.splits.empty()) out_.splits.push_back({Split::Kind::regex, R"([\s\S]+)", false});
     return std::move(out_);
   }
 

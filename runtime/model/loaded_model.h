@@ -80,7 +80,7 @@ struct VocabularySource {
     std::string pattern;                 // of a regex
     bool individual_digits = false;      // of digits: \p{N} one by one, else runs of them
   };
-  std::vector<Split> splits;
+  std::vector<Split> splits;             // empty: pre_tokenizer counts
   bool ignore_merges = false;
   bool add_prefix_space = false;
   bool nfc = false;                      // text is brought to Unicode's normalisation form C first (Qwen)
