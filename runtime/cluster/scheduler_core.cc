@@ -85,7 +85,8 @@ std::optional<Error> SchedulerCore::State::gather_prefill(Instant now) {
   }
   if (!alive) return Error{ErrorCode::unavailable, Scope::cluster, "no prefill or mixed instance is ready; see /cluster"};
   if (!partnered) {
-    return Error{ErrorCode::unavailable, Scope::cluster, "no decode instance that shares its KV with a prefill instance is ready; see /cluster"};
+    return Error{ErrorCode::unavailable, Scope::cluster,
+                 "no decode instance that shares its KV with a prefill instance is ready; see /cluster"};
   }
   if (candidates.empty() || waiting >= options.max_waiting) return queue_full(waiting);
   return std::nullopt;

@@ -199,7 +199,8 @@ TEST(RequestRecovery, ends_everywhere_at_the_deadline_or_when_the_client_goes) {
     EXPECT_EQ(request.timer(), at(600'000));
     const Lines said = by_client ? request.on(CancelByClient{}, at(5)) : request.on(RequestTick{}, at(600'000));
     EXPECT_EQ(said, (Lines{"cancel 128/1 at P1", "cancel 128/1 at D1", "ended 128/1",
-                           fmt::format("outcome {}: 3+2 tokens, 16 cached, recovered 0+0", by_client ? "cancelled" : "deadline_exceeded")}));
+                           fmt::format("outcome {}: 3+2 tokens, 16 cached, recovered 0+0",
+                                       by_client ? "cancelled" : "deadline_exceeded")}));
     EXPECT_EQ(request.on(CancelByClient{}, at(600'001)), Lines{}) << "one outcome";
     EXPECT_EQ(request.on("D1", token(key(128, 1), 0, 2, 'f'), at(600'001)), Lines{});
   }

@@ -84,15 +84,22 @@ TEST(ClusterConfig, refuses_what_is_wrong_by_file_line_key_and_way_out) {
       {kNodes + "model:\n", "c.yaml:6: model: has no value"},
       {kNodes + "instances: 7\n", "c.yaml:6: instances: must be a mapping"},
       {kNodes + "limits: {max_attempts: 1, max_attempts: 2}\n", "c.yaml:6: limits.max_attempts: is given twice"},
-      {kNodes + "scheduler: {routing: roundrobin}\n", "c.yaml:6: scheduler.routing: unknown routing policy \"roundrobin\"; did you mean \"round_robin\"?"},
-      {kNodes + "scheduler: {hand_off: pul}\n", "c.yaml:6: scheduler.hand_off: must be one of pull, push_by_layer, not \"pul\"; did you mean \"pull\"?"},
-      {"nodes:\n  - {name: g, role: prefil, control: a:1}\n", "c.yaml:2: nodes[0].role: must be one of gateway, scheduler, prefill, decode, mixed, not \"prefil\"; did you mean \"prefill\"?"},
-      {"nodes:\n  - {name: g, role: gateway, control: a:0}\n", "c.yaml:2: nodes[0].control: port must be from 1 to 65535, not \"0\""},
+      {kNodes + "scheduler: {routing: roundrobin}\n",
+       "c.yaml:6: scheduler.routing: unknown routing policy \"roundrobin\"; did you mean \"round_robin\"?"},
+      {kNodes + "scheduler: {hand_off: pul}\n",
+       "c.yaml:6: scheduler.hand_off: must be one of pull, push_by_layer, not \"pul\"; did you mean \"pull\"?"},
+      {"nodes:\n  - {name: g, role: prefil, control: a:1}\n",
+       "c.yaml:2: nodes[0].role: must be one of gateway, scheduler, prefill, decode, mixed, not \"prefil\"; "
+       "did you mean \"prefill\"?"},
+      {"nodes:\n  - {name: g, role: gateway, control: a:0}\n",
+       "c.yaml:2: nodes[0].control: port must be from 1 to 65535, not \"0\""},
       {"nodes:\n  - {name: g, role: gateway, control: a:65536}\n", "c.yaml:2: nodes[0].control: port must be from 1 to 65535"},
       {"nodes:\n  - {name: g, role: gateway, control: '::1:9'}\n", "c.yaml:2: nodes[0].control: must be host:port"},
       {"nodes:\n  - {name: g, role: gateway, control: host}\n", "c.yaml:2: nodes[0].control: must be host:port"},
-      {"nodes:\n  - {name: s, role: scheduler, control: a:1, threads: 2}\n", "c.yaml:2: nodes[0].threads: only a prefill, decode or mixed node has it"},
-      {"nodes:\n  - {name: p, role: prefill, control: 10.0.0.1:1}\n", "c.yaml:2: nodes[0].data: is missing, and control is not on loopback"},
+      {"nodes:\n  - {name: s, role: scheduler, control: a:1, threads: 2}\n",
+       "c.yaml:2: nodes[0].threads: only a prefill, decode or mixed node has it"},
+      {"nodes:\n  - {name: p, role: prefill, control: 10.0.0.1:1}\n",
+       "c.yaml:2: nodes[0].data: is missing, and control is not on loopback"},
       {"nodes:\n  - {name: p, role: prefill, control: a:1, http: a:2}\n", "c.yaml:2: nodes[0].http: only a gateway serves HTTP"},
       {"nodes: []\n", "c.yaml:1: nodes: must list the cluster's nodes"},
       {"model: a\n", "c.yaml:1: nodes: must list the cluster's nodes"},
@@ -111,7 +118,8 @@ TEST(ClusterConfig, refuses_what_is_wrong_by_file_line_key_and_way_out) {
       {"nodes: [{name: g, role: gateway, control: a:1}]\n" + kInsecure, "c.yaml: nodes: 0 have the role scheduler"},
       {"nodes: [{name: g, role: gateway, control: a:1}, {name: s, role: scheduler, control: a:2}, "
        "{name: p, role: prefill, control: 127.0.0.1:3}]\n" + kInsecure, "c.yaml: nodes: nobody generates tokens"},
-      {kNodes + kInsecure + "control: {heartbeat_ms: 900, timeout_ms: 1000}\n", "c.yaml: control.timeout_ms: must be at least twice"},
+      {kNodes + kInsecure + "control: {heartbeat_ms: 900, timeout_ms: 1000}\n",
+       "c.yaml: control.timeout_ms: must be at least twice"},
   };
   for (const Wrong& wrong : cases) {
     const Result<ClusterConfig> config = parse(wrong.text);
@@ -125,17 +133,20 @@ TEST(ClusterConfig, comes_back_from_the_file_that_it_writes) {
   ClusterConfig config;
   config.model = "dir/a model: \"x\" #1.gguf";
   config.served_name = "true";
-  config.instances = {.threads = 3, .kv_blocks = 77, .kv_dtype = KvType::f32, .chunk_tokens = 0, .prefix_cache = false, .lease = Milliseconds{5}};
+  config.instances = {.threads = 3, .kv_blocks = 77, .kv_dtype = KvType::f32, .chunk_tokens = 0, .prefix_cache = false,
+                      .lease = Milliseconds{5}};
   config.scheduler = {.routing = "power_of_two", .hand_off = HandOffMode::push_by_layer, .seed = ~std::uint64_t{0}};
   config.limits.idle_timeout = Milliseconds{1234};
   config.control = {.heartbeat = Milliseconds{10}, .timeout = Milliseconds{90}, .threads = 1};
   config.security = {.ca = "ca.pem", .certificate = "{name}.pem", .key = "{name}.key"};
-  const HostPort none;
   config.nodes = {
-      {.name = "g", .role = Role::gateway, .control = {"::1", 5}, .http = {"0.0.0.0", 0}, .model = config.model, .instance = config.instances},
+      {.name = "g", .role = Role::gateway, .control = {"::1", 5}, .http = {"0.0.0.0", 0}, .model = config.model,
+       .instance = config.instances},
       {.name = "s", .role = Role::scheduler, .control = {"h", 6}, .instance = config.instances},
-      {.name = "m", .role = Role::mixed, .control = {"h", 7}, .data = {"fe80::1", 0}, .model = "other", .instance = config.instances},
-      {.name = "p", .role = Role::prefill, .control = {"h", 8}, .data = {"10.0.0.1", 3}, .model = config.model, .instance = config.instances},
+      {.name = "m", .role = Role::mixed, .control = {"h", 7}, .data = {"fe80::1", 0}, .model = "other",
+       .instance = config.instances},
+      {.name = "p", .role = Role::prefill, .control = {"h", 8}, .data = {"10.0.0.1", 3}, .model = config.model,
+       .instance = config.instances},
   };
   config.nodes[2].instance.block_size = 64;
   config.nodes[2].instance.prefix_cache = true;
