@@ -57,7 +57,7 @@ class AttentionWorkspace {
  private:
   friend void attention(const Attention& job, AttentionWorkspace& workspace, Isa isa, Parallel& parallel);
   struct Task {
-    std::uint32_t sequence, kv_head, first_row, rows;
+    std::uint32_t sequence, kv_head, kv_heads, first_row, rows;
   };
   std::vector<Task> tasks_;
   Arena arena_;

@@ -3,6 +3,6 @@
 
 namespace baton::kernels {
 
-void attention_avx2(const AttentionTile& tile) { TileAttention<LanesAvx2>{tile}.run(); }
+void attention_avx2(const AttentionTile& tile) { attention_on<LanesAvx2>(tile); }
 
 }  // namespace baton::kernels

@@ -3,6 +3,6 @@
 
 namespace baton::kernels {
 
-void attention_avx512(const AttentionTile& tile) { TileAttention<LanesAvx512>{tile}.run(); }
+void attention_avx512(const AttentionTile& tile) { attention_on<LanesAvx512>(tile); }
 
 }  // namespace baton::kernels

@@ -3,6 +3,6 @@
 
 namespace baton::kernels {
 
-void attention_scalar(const AttentionTile& tile) { TileAttention<LanesScalar>{tile}.run(); }
+void attention_scalar(const AttentionTile& tile) { attention_on<LanesScalar>(tile); }
 
 }  // namespace baton::kernels

@@ -21,7 +21,8 @@ struct LanesAvx2 {
     if (count >= 8) return {_mm256_loadu_ps(from), _mm256_maskload_ps(from + 8, mask(count - 8))};
     return {_mm256_maskload_ps(from, mask(count)), _mm256_setzero_ps()};
   }
-  static LanesAvx2 load_bf16(const std::uint16_t* from) { return {wide_bf16(from), wide_bf16(from + 8)}; }
+  static LanesAvx2 load_wide(const float* from) { return load(from); }
+  static LanesAvx2 load_wide(const std::uint16_t* from) { return {wide_bf16(from), wide_bf16(from + 8)}; }
   void store(float* to) const {
     _mm256_storeu_ps(to, low);
     _mm256_storeu_ps(to + 8, high);
@@ -71,39 +72,28 @@ struct LanesAvx2 {
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
   }
 
-  // Eight rows at a time; two bf16 columns travel as one 32-bit word and are taken apart after the words are transposed.
-  static void transpose(const std::uint16_t* from, std::size_t stride, std::size_t columns, float* to, std::size_t to_stride) {
-    std::size_t c = 0;
+  // Two bf16 columns travel as one 32-bit word and are taken apart after the words are turned.
+  [[gnu::always_inline]] static void turn(const std::uint16_t* from, std::size_t stride, LanesAvx2 (&to)[8]) {
     const __m256i upper = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
-    for (; c + 16 <= columns; c += 16) {
-      for (std::size_t half = 0; half < 2; ++half) {
-        __m256i words[8];
-        for (std::size_t r = 0; r < 8; ++r) {
-          words[r] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + (8 * half + r) * stride + c));
-        }
-        transpose_words(words);
-        for (std::size_t w = 0; w < 8; ++w) {
-          float* const at = to + (c + 2 * w) * to_stride + 8 * half;
-          _mm256_storeu_ps(at, _mm256_castsi256_ps(_mm256_slli_epi32(words[w], 16)));
-          _mm256_storeu_ps(at + to_stride, _mm256_castsi256_ps(_mm256_and_si256(words[w], upper)));
-        }
+    for (std::size_t half = 0; half < 2; ++half) {
+      __m256i words[4];
+      turn_words(reinterpret_cast<const std::byte*>(from + 8 * half * stride), 2 * stride, words);
+      for (int w = 0; w < 4; ++w) {
+        (half == 0 ? to[2 * w].low : to[2 * w].high) = _mm256_castsi256_ps(_mm256_slli_epi32(words[w], 16));
+        (half == 0 ? to[2 * w + 1].low : to[2 * w + 1].high) = _mm256_castsi256_ps(_mm256_and_si256(words[w], upper));
       }
     }
-    transpose_plainly<LanesAvx2>(from + c, stride, columns - c, to + c * to_stride, to_stride);
   }
-  static void transpose(const float* from, std::size_t stride, std::size_t columns, float* to, std::size_t to_stride) {
-    std::size_t c = 0;
-    for (; c + 8 <= columns; c += 8) {
-      for (std::size_t half = 0; half < 2; ++half) {
-        __m256i words[8];
-        for (std::size_t r = 0; r < 8; ++r) {
-          words[r] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + (8 * half + r) * stride + c));
+  [[gnu::always_inline]] static void turn(const float* from, std::size_t stride, LanesAvx2 (&to)[8]) {
+    for (std::size_t half = 0; half < 2; ++half) {
+      for (std::size_t side = 0; side < 2; ++side) {
+        __m256i words[4];
+        turn_words(reinterpret_cast<const std::byte*>(from + 8 * half * stride + 4 * side), 4 * stride, words);
+        for (std::size_t w = 0; w < 4; ++w) {
+          (half == 0 ? to[4 * side + w].low : to[4 * side + w].high) = _mm256_castsi256_ps(words[w]);
         }
-        transpose_words(words);
-        for (std::size_t w = 0; w < 8; ++w) _mm256_storeu_ps(to + (c + w) * to_stride + 8 * half, _mm256_castsi256_ps(words[w]));
       }
     }
-    transpose_plainly<LanesAvx2>(from + c, stride, columns - c, to + c * to_stride, to_stride);
   }
 
  private:
@@ -127,23 +117,19 @@ struct LanesAvx2 {
     return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), power));
   }
 
-  // rows[r] word c  ->  rows[c] word r
-  static void transpose_words(__m256i (&rows)[8]) {
-    __m256i pair[8], four[8];
-    for (int i = 0; i < 4; ++i) {
-      pair[2 * i] = _mm256_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
-      pair[2 * i + 1] = _mm256_unpackhi_epi32(rows[2 * i], rows[2 * i + 1]);
+  // Word c of eight rows: lane r of to[c] = the 32-bit word c of row r.
+  [[gnu::always_inline]] static void turn_words(const std::byte* from, std::size_t stride, __m256i (&to)[4]) {
+    __m256i rows[4];
+    for (std::size_t i = 0; i < 4; ++i) {   // rows[i]: rows i and 4 + i in the halves
+      rows[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i * stride))),
+                                        _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + (4 + i) * stride)), 1);
     }
-    for (int i = 0; i < 2; ++i) {
-      four[4 * i] = _mm256_unpacklo_epi64(pair[4 * i], pair[4 * i + 2]);
-      four[4 * i + 1] = _mm256_unpackhi_epi64(pair[4 * i], pair[4 * i + 2]);
-      four[4 * i + 2] = _mm256_unpacklo_epi64(pair[4 * i + 1], pair[4 * i + 3]);
-      four[4 * i + 3] = _mm256_unpackhi_epi64(pair[4 * i + 1], pair[4 * i + 3]);
-    }
-    for (int c = 0; c < 4; ++c) {
-      rows[c] = _mm256_permute2x128_si256(four[c], four[4 + c], 0x20);
-      rows[4 + c] = _mm256_permute2x128_si256(four[c], four[4 + c], 0x31);
-    }
+    const __m256i a = _mm256_unpacklo_epi32(rows[0], rows[1]), b = _mm256_unpackhi_epi32(rows[0], rows[1]);
+    const __m256i c = _mm256_unpacklo_epi32(rows[2], rows[3]), d = _mm256_unpackhi_epi32(rows[2], rows[3]);
+    to[0] = _mm256_unpacklo_epi64(a, c);
+    to[1] = _mm256_unpackhi_epi64(a, c);
+    to[2] = _mm256_unpacklo_epi64(b, d);
+    to[3] = _mm256_unpackhi_epi64(b, d);
   }
 };
 

@@ -20,7 +20,8 @@ struct LanesAvx512 {
   static LanesAvx512 set(float x) { return {_mm512_set1_ps(x)}; }
   static LanesAvx512 load(const float* from) { return {_mm512_loadu_ps(from)}; }
   static LanesAvx512 load_first(const float* from, std::size_t count) { return {_mm512_maskz_loadu_ps(mask(count), from)}; }
-  static LanesAvx512 load_bf16(const std::uint16_t* from) {
+  static LanesAvx512 load_wide(const float* from) { return load(from); }
+  static LanesAvx512 load_wide(const std::uint16_t* from) {
     const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
     return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
   }
@@ -62,56 +63,44 @@ struct LanesAvx512 {
     return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
   }
 
-  // Two bf16 columns travel as one 32-bit word and are taken apart after the words are transposed.
-  static void transpose(const std::uint16_t* from, std::size_t stride, std::size_t columns, float* to, std::size_t to_stride) {
-    std::size_t c = 0;
+  // Two bf16 columns travel as one 32-bit word and are taken apart after the words are turned.
+  [[gnu::always_inline]] static void turn(const std::uint16_t* from, std::size_t stride, LanesAvx512 (&to)[8]) {
+    __m512i words[4];
+    turn_words(reinterpret_cast<const std::byte*>(from), 2 * stride, words);
     const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
-    for (; c + 32 <= columns; c += 32) {
-      __m512i words[16];
-      for (std::size_t r = 0; r < 16; ++r) words[r] = _mm512_loadu_si512(from + r * stride + c);
-      transpose_words(words);
-      for (std::size_t w = 0; w < 16; ++w) {
-        _mm512_storeu_ps(to + (c + 2 * w) * to_stride, _mm512_castsi512_ps(_mm512_slli_epi32(words[w], 16)));
-        _mm512_storeu_ps(to + (c + 2 * w + 1) * to_stride, _mm512_castsi512_ps(_mm512_and_si512(words[w], upper)));
-      }
+    for (int w = 0; w < 4; ++w) {
+      to[2 * w].v = _mm512_castsi512_ps(_mm512_slli_epi32(words[w], 16));
+      to[2 * w + 1].v = _mm512_castsi512_ps(_mm512_and_si512(words[w], upper));
     }
-    transpose_plainly<LanesAvx512>(from + c, stride, columns - c, to + c * to_stride, to_stride);
   }
-  static void transpose(const float* from, std::size_t stride, std::size_t columns, float* to, std::size_t to_stride) {
-    std::size_t c = 0;
-    for (; c + 16 <= columns; c += 16) {
-      __m512i words[16];
-      for (std::size_t r = 0; r < 16; ++r) words[r] = _mm512_loadu_si512(from + r * stride + c);
-      transpose_words(words);
-      for (std::size_t w = 0; w < 16; ++w) _mm512_storeu_ps(to + (c + w) * to_stride, _mm512_castsi512_ps(words[w]));
+  [[gnu::always_inline]] static void turn(const float* from, std::size_t stride, LanesAvx512 (&to)[8]) {
+    for (int half = 0; half < 2; ++half) {
+      __m512i words[4];
+      turn_words(reinterpret_cast<const std::byte*>(from + 4 * half), 4 * stride, words);
+      for (int w = 0; w < 4; ++w) to[4 * half + w].v = _mm512_castsi512_ps(words[w]);
     }
-    transpose_plainly<LanesAvx512>(from + c, stride, columns - c, to + c * to_stride, to_stride);
   }
 
  private:
   static __mmask16 mask(std::size_t count) { return static_cast<__mmask16>((1u << count) - 1u); }
 
-  // rows[r] word c  ->  rows[c] word r
-  static void transpose_words(__m512i (&rows)[16]) {
-    __m512i pair[16], four[16];
-    for (int i = 0; i < 8; ++i) {   // words of rows 2i and 2i + 1, interleaved
-      pair[2 * i] = _mm512_unpacklo_epi32(rows[2 * i], rows[2 * i + 1]);
-      pair[2 * i + 1] = _mm512_unpackhi_epi32(rows[2 * i], rows[2 * i + 1]);
+  // Word c of sixteen rows: lane r of to[c] = the 32-bit word c of row r. Four rows are laid side by side as they are loaded, which
+  // leaves half of a transpose to do.
+  [[gnu::always_inline]] static void turn_words(const std::byte* from, std::size_t stride, __m512i (&to)[4]) {
+    __m512i rows[4];
+    for (std::size_t i = 0; i < 4; ++i) {   // rows[i]: rows i, 4 + i, 8 + i, 12 + i in the quarters
+      const auto quarter = [&](std::size_t k) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + (4 * k + i) * stride)); };
+      rows[i] = _mm512_castsi128_si512(quarter(0));
+      rows[i] = _mm512_mask_broadcast_i32x4(rows[i], 0x00f0, quarter(1));
+      rows[i] = _mm512_mask_broadcast_i32x4(rows[i], 0x0f00, quarter(2));
+      rows[i] = _mm512_mask_broadcast_i32x4(rows[i], 0xf000, quarter(3));
     }
-    for (int i = 0; i < 4; ++i) {   // four[4i + c]: column 4k + c of rows 4i .. 4i + 3 in 128-bit lane k
-      four[4 * i] = _mm512_unpacklo_epi64(pair[4 * i], pair[4 * i + 2]);
-      four[4 * i + 1] = _mm512_unpackhi_epi64(pair[4 * i], pair[4 * i + 2]);
-      four[4 * i + 2] = _mm512_unpacklo_epi64(pair[4 * i + 1], pair[4 * i + 3]);
-      four[4 * i + 3] = _mm512_unpackhi_epi64(pair[4 * i + 1], pair[4 * i + 3]);
-    }
-    for (int c = 0; c < 4; ++c) {   // a transpose of 4 x 4 lanes of 128 bits
-      const __m512i a = _mm512_shuffle_i32x4(four[c], four[4 + c], 0x44), b = _mm512_shuffle_i32x4(four[8 + c], four[12 + c], 0x44);
-      const __m512i d = _mm512_shuffle_i32x4(four[c], four[4 + c], 0xee), e = _mm512_shuffle_i32x4(four[8 + c], four[12 + c], 0xee);
-      rows[c] = _mm512_shuffle_i32x4(a, b, 0x88);
-      rows[4 + c] = _mm512_shuffle_i32x4(a, b, 0xdd);
-      rows[8 + c] = _mm512_shuffle_i32x4(d, e, 0x88);
-      rows[12 + c] = _mm512_shuffle_i32x4(d, e, 0xdd);
-    }
+    const __m512i a = _mm512_unpacklo_epi32(rows[0], rows[1]), b = _mm512_unpackhi_epi32(rows[0], rows[1]);
+    const __m512i c = _mm512_unpacklo_epi32(rows[2], rows[3]), d = _mm512_unpackhi_epi32(rows[2], rows[3]);
+    to[0] = _mm512_unpacklo_epi64(a, c);
+    to[1] = _mm512_unpackhi_epi64(a, c);
+    to[2] = _mm512_unpacklo_epi64(b, d);
+    to[3] = _mm512_unpackhi_epi64(b, d);
   }
 };
 

@@ -19,15 +19,6 @@ inline constexpr std::size_t kLanes = 16;
 [[gnu::always_inline]] inline float widened(float x) { return x; }
 [[gnu::always_inline]] inline float widened(std::uint16_t bf16) { return float_from_bf16(bf16); }
 
-// Sixteen rows, `stride` elements apart, of `columns` values: to[c * to_stride + r] = float(from[r * stride + c]). A template over the
-// lanes, like all that several instruction sets' files share: one symbol each, so that the linker cannot swap one for another.
-template <class Lanes, class Element>
-void transpose_plainly(const Element* from, std::size_t stride, std::size_t columns, float* to, std::size_t to_stride) {
-  for (std::size_t c = 0; c < columns; ++c) {
-    for (std::size_t r = 0; r < kLanes; ++r) to[c * to_stride + r] = widened(from[r * stride + c]);
-  }
-}
-
 struct LanesScalar {
   float at[kLanes];
 
@@ -49,7 +40,8 @@ struct LanesScalar {
   static LanesScalar load_first(const float* from, std::size_t count) {
     return make([&](std::size_t i) { return i < count ? from[i] : 0.0f; });
   }
-  static LanesScalar load_bf16(const std::uint16_t* from) {
+  static LanesScalar load_wide(const float* from) { return load(from); }
+  static LanesScalar load_wide(const std::uint16_t* from) {
     return make([&](std::size_t i) { return float_from_bf16(from[i]); });
   }
   void store(float* to) const { store_first(to, kLanes); }
@@ -108,9 +100,10 @@ struct LanesScalar {
     return fold.at[0];
   }
 
+  // Eight columns of sixteen rows that lie `stride` elements apart, widened: lane r of to[c] = from[r * stride + c].
   template <class Element>
-  static void transpose(const Element* from, std::size_t stride, std::size_t columns, float* to, std::size_t to_stride) {
-    transpose_plainly<LanesScalar>(from, stride, columns, to, to_stride);
+  static void turn(const Element* from, std::size_t stride, LanesScalar (&to)[8]) {
+    for (std::size_t c = 0; c < 8; ++c) to[c] = make([&](std::size_t r) { return widened(from[r * stride + c]); });
   }
 };
 
