@@ -4,8 +4,10 @@
 // unsigned: signed types are raised by 128 and the sum begins at -128 * sum(q), which the activations bring along.
 // The tile's width is a template parameter and changes nothing but how many rows share an unpacked group.
 // GCC 12's own headers start a register from itself where an instruction leaves it undefined, and warn of it when inlined.
+#if !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
 #include <immintrin.h>
 
 #include <cstring>

@@ -1,8 +1,10 @@
 // Activation quantisation in AVX-512; the bytes are those of quantize_scalar.cc. The largest of 32 magnitudes and sums of integers
 // do not depend on their order, so reducing over lanes rounds nothing.
 // GCC 12's own headers start a register from itself where an instruction leaves it undefined, and warn of it when inlined.
+#if !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC diagnostic ignored "-Wuninitialized"
+#endif
 #include <immintrin.h>
 
 #include <cstring>

@@ -26,7 +26,7 @@ double peak_float(const Times& times);
 Times run_int8();             // VPDPBUSD on 512 bits
 Times run_float();            // FMA on 512 bits
 
-// Reads `bytes` from memory, as fast as one thread can, over and over.
+// Reads `bytes` from memory, as fast as one thread can, over and over, in several ways: the times are those of the best way.
 class ReadBandwidth {
  public:
   explicit ReadBandwidth(std::size_t bytes);
