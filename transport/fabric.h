@@ -3,7 +3,8 @@
 // wrong peer or with the wrong digest is dropped and reported, and never touches granted memory.
 //
 // A slot is the unit of naming and verifying (here: one layer's part of one KV block); slots are numbered within a transfer. The
-// fabric packs slots that follow each other into pieces of at most Options::piece_bytes, one active message each.
+// fabric packs slots that follow each other into pieces of at most FabricOptions::piece_bytes, one active message each. Slots leave
+// in the order given; they may land in another. Each lands at most once: a second copy is rejected as no_grant.
 //
 // Threads: every call may be made from any thread and returns at once; work is done on the fabric's own thread, which also calls the
 // FabricListener, one call at a time. Memory named in a Grant or a send must stay valid until the transfer ended (see each call).
@@ -50,7 +51,8 @@ struct FabricStatus {
   std::string message;               // what to do, when not ok
 };
 
-// Called on the fabric's thread; must not block and must not call back into the fabric synchronously for an answer.
+// Called on the fabric's thread; must not block. It may call the fabric. A report that was under way when drop_grant or disconnect
+// was called may still come.
 class FabricListener {
  public:
   virtual ~FabricListener() = default;
@@ -97,14 +99,17 @@ class Fabric {
 
   // Makes `peer` reachable for sends. Reported by on_peer_failed if it cannot be reached in time. `token` is the peer listener's.
   virtual void connect(PeerId peer, const std::string& address, std::uint64_t token) = 0;
-  // A peer that is known to be dead or gone: sends fail at once, grants to it fail, its endpoint is force-closed.
+  // A peer that is known to be dead or gone: sends fail at once, grants to it fail, its endpoint is force-closed. The peer, if it
+  // lives, hears of it as a failure; here on_peer_failed is not called. Afterwards connect() may be called anew.
   virtual void disconnect(PeerId peer) = 0;
 
-  // Receiver. Memory must stay valid until every slot landed, or on_transfer_failed, or drop_grant was called and returned in order.
+  // Receiver. At least one slot, each under 4 GiB. Memory must stay valid until every slot landed, or on_transfer_failed, or
+  // drop_grant returned: nothing writes to it any more then.
   virtual void grant(FabricGrant grant) = 0;
   virtual void drop_grant(Transfer transfer) = 0;                // idempotent; what arrives later is rejected as no_grant
 
-  // Sender. Slots may be added in several calls (by layer); memory stays valid until on_sends_complete.
+  // Sender. Slots may be added in several calls (by layer); memory stays valid until on_sends_complete. A transfer to a peer that is
+  // not connected, or fails, is failed from then on; it is reported when it is closed or aborted, like every other.
   virtual void send(PeerId to, Transfer transfer, std::vector<SlotToSend> slots) = 0;
   virtual void close_sends(Transfer transfer) = 0;               // no more slots follow
   virtual void abort_sends(Transfer transfer) = 0;

@@ -167,7 +167,7 @@ LinkPtr UcxLinks::admitted(const ucp_am_recv_param_t* message) {
   if (found == by_endpoint_.end()) return nullptr;
   const LinkPtr& link = found->second;
   if (link->inbound && link->ready) return link;
-  link->deadline = 0;                                      // it sends without having been admitted: settle() closes it
+  link->intruded = intruded_ = true;
   return nullptr;
 }
 
@@ -206,12 +206,15 @@ void UcxLinks::settle(std::int64_t now) {
     const auto found = by_endpoint_.find(endpoint);
     if (found != by_endpoint_.end()) fail_link(LinkPtr(found->second), ucs_status_string(status));
   }
-  if (next_deadline() <= now) {
-    std::vector<LinkPtr> late;
+  if (intruded_ || next_deadline() <= now) {
+    std::vector<LinkPtr> ending;
     for (const auto& [endpoint, link] : by_endpoint_) {
-      if (link->deadline <= now) late.push_back(link);
+      if (link->intruded || link->deadline <= now) ending.push_back(link);
     }
-    for (const LinkPtr& link : late) fail_link(link, "no answer at " + link->address + " within the deadline");
+    for (const LinkPtr& link : ending) {
+      fail_link(link, link->intruded ? "it sent what it was not admitted to" : "no answer at " + link->address + " in time");
+    }
+    intruded_ = false;
   }
   poll_closing();
 }

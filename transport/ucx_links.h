@@ -38,6 +38,7 @@ struct Link {
   std::int64_t deadline = kNever;      // to become ready
   std::uint32_t max_piece_bytes = 0;   // outbound and ready: what the receiver takes
   int pieces_in_flight = 0;
+  bool intruded = false;               // sent pieces without having been admitted; closed at the next settle()
 };
 using LinkPtr = std::shared_ptr<Link>;
 
@@ -64,7 +65,7 @@ class UcxLinks {
   std::vector<LinkPtr> ready_outbound() const;
 
   void settle(std::int64_t now);                           // acts on what the callbacks noted and on deadlines
-  bool unsettled() const { return !requests_.empty() || !errors_.empty() || !greetings_.empty(); }
+  bool unsettled() const { return !requests_.empty() || !errors_.empty() || !greetings_.empty() || intruded_; }
   std::int64_t next_deadline() const;
 
   // Healthy endpoints are flushed first, for at most `flush_ns`; then everything is closed by force.
@@ -102,6 +103,7 @@ class UcxLinks {
   std::unordered_map<ucp_ep_h, LinkPtr> by_endpoint_;
   std::unordered_map<PeerId, LinkPtr> outbound_, inbound_;
   std::size_t waiting_ = 0;
+  bool intruded_ = false;
   std::vector<void*> closing_;                             // UCX requests of endpoints being closed
   std::deque<ucp_conn_request_h> requests_;
   std::deque<std::pair<ucp_ep_h, ucs_status_t>> errors_;
