@@ -44,6 +44,7 @@ void HandOffSink::on_reserve(const Reserve& reserve, Attempt& attempt, AttemptBo
 }
 
 std::optional<Arrival> HandOffSink::on_offer(const Offer& offer, Attempt& attempt, AttemptBook& book, Instant now) {
+  std::erase(gone_, offer.from);                     // it is back
   Inbound& inbound = inbound_of(offer.key, offer.from);
   if (inbound.offer) return std::nullopt;
   inbound.offer = offer;
@@ -67,7 +68,7 @@ std::optional<Arrival> HandOffSink::on_decode(const DecodeRequest& request, Atte
   inbound.request = request;
   inbound.tokens = request.tokens;
   context_.deadlines.set(Wait::request, request.key.request, now + request.time_left);
-  if (inbound.lost) return arrive(inbound, 0, false);
+  if (inbound.lost || (!inbound.offer && !inbound.transfer && is_gone(inbound.prefill))) return arrive(inbound, 0, false);
   if (reserved_for_other_tokens) {
     inbound.table.release(context_.pool);
     return arrive(inbound, 0, false);
@@ -288,10 +289,12 @@ bool HandOffSink::cancel_choice(RequestId request, std::uint32_t choice) {
   return choices.empty();
 }
 
-std::vector<RequestId> HandOffSink::expected_from(InstanceRef prefill) const {
+std::vector<RequestId> HandOffSink::peer_down(InstanceRef peer) {
+  if (!is_gone(peer)) gone_.push_back(peer);
+  if (gone_.size() > kGoneRemembered) gone_.pop_front();
   std::vector<RequestId> requests;
   for (const auto& [request, inbound] : inbound_) {
-    if (inbound.prefill == prefill && !inbound.lost) requests.push_back(request);
+    if (inbound.prefill == peer && !inbound.lost) requests.push_back(request);
   }
   return requests;
 }

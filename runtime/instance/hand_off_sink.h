@@ -12,7 +12,10 @@
 // recomputed.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <vector>
@@ -56,7 +59,8 @@ class HandOffSink {
   bool grant_first(bool keep_watermark, std::uint32_t keep_free, Instant now);      // false: it does not fit
   void drop(RequestId request);                            // frees everything, tells P
   bool cancel_choice(RequestId request, std::uint32_t choice);      // true: none is left
-  std::vector<RequestId> expected_from(InstanceRef prefill) const;
+  // The requests whose KV was to come from `peer`; it is remembered as gone until it offers something.
+  std::vector<RequestId> peer_down(InstanceRef peer);
 
   bool holds(RequestId request) const { return inbound_.contains(request); }
   std::uint32_t queued() const { return static_cast<std::uint32_t>(queue_.size()); }
@@ -103,7 +107,11 @@ class HandOffSink {
   void clear_waits(const Inbound& inbound);
   void tell_released(const Inbound& inbound, bool landed);
 
+  bool is_gone(InstanceRef prefill) const { return std::ranges::find(gone_, prefill) != gone_.end(); }
+
+  static constexpr std::size_t kGoneRemembered = 64;
   InstanceContext& context_;
+  std::deque<InstanceRef> gone_;                 // peers that went down, the newest few
   std::map<RequestId, Inbound> inbound_;
   std::map<TransferId, RequestId> transfers_;
   std::map<std::uint64_t, RequestId> queue_;

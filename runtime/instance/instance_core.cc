@@ -146,7 +146,7 @@ void State::instance_down(InstanceRef peer, Instant now) {
   for (const RequestId request : failed) {
     fail(request, {ErrorCode::peer_unreachable, Scope::peer, "the decode instance of this request is down"});
   }
-  for (const RequestId request : sink.expected_from(peer)) arrived(sink.lose(request, now));
+  for (const RequestId request : sink.peer_down(peer)) arrived(sink.lose(request, now));
 }
 
 // ---- after every event -----------------------------------------------------------------------------------------------

@@ -42,7 +42,6 @@ class FakeCluster {
     std::set<std::pair<TransferId, std::uint32_t>> sent;
     std::optional<StartStep> step;
     std::optional<Instant> timer;
-    LoadReport last_report;
     explicit Node(InstanceOptions o) : options(o), core(o), device(o.layers, o.blocks, o.block_tokens) {}
   };
 
@@ -57,16 +56,28 @@ class FakeCluster {
     return nullptr;
   }
 
+  // A party that is no instance: when its timer is due, and what happens then.
+  struct Alarm {
+    Instant at;
+    std::function<void()> ring;
+  };
+  std::map<std::uint64_t, Alarm> alarms;
+  std::function<void(const LoadReport&)> to_scheduler = [](const LoadReport&) {};
+  std::uint64_t duplicate_one_in = 0;                  // of the messages between parties, delivered again at any time; 0: none
+
   // Everything for parties that are not instances.
   std::function<void(InstanceRef to, const InstanceCommand&)> to_gateway = [](InstanceRef, const InstanceCommand&) {};
 
   template <class Message>
   void send(InstanceRef from, InstanceRef to, Message message) {
-    post({from, to}, [this, to, message] {
+    const auto deliver = [this, to, message] {
       Node* node = find(to);
       if (node != nullptr) apply(*node, node->core.on(message, now_));
-    });
+    };
+    post({from, to}, deliver);
+    if (duplicate_one_in > 0 && random_.below(duplicate_one_in) == 0) post_unordered(deliver);
   }
+  void post_unordered(std::function<void()> deliver) { post({InstanceRef{}, {InstanceId{++unordered_}, {}}}, std::move(deliver)); }
   void post(std::pair<InstanceRef, InstanceRef> channel, std::function<void()> deliver) {
     channels_[channel].push_back(std::move(deliver));
   }
@@ -91,6 +102,12 @@ class FakeCluster {
   bool tick() {
     Node* first = nullptr;
     for (auto& node : nodes_) if (node->timer && (first == nullptr || *node->timer < *first->timer)) first = node.get();
+    const auto alarm = std::ranges::min_element(alarms, {}, [](const auto& entry) { return entry.second.at; });
+    if (alarm != alarms.end() && (first == nullptr || alarm->second.at < *first->timer)) {
+      now_ = std::max(now_, alarm->second.at);
+      ring(alarm->first);
+      return true;
+    }
     if (first == nullptr) return false;
     now_ = std::max(now_, *first->timer);
     first->timer.reset();
@@ -121,7 +138,18 @@ class FakeCluster {
     deliver();
   }
 
+  void ring(std::uint64_t id) {
+    const Alarm alarm = std::move(alarms.at(id));
+    alarms.erase(id);
+    alarm.ring();
+  }
+
   void fire_due() {
+    for (auto at = alarms.begin(); at != alarms.end();) {
+      const std::uint64_t id = at->first;
+      if (at->second.at <= now_) ring(id);
+      at = alarms.upper_bound(id);
+    }
     for (auto& node : nodes_) {
       if (!node->timer || *node->timer > now_) continue;
       node->timer.reset();
@@ -203,9 +231,11 @@ class FakeCluster {
     if (find(c.to) != nullptr) {
       if constexpr (requires { node.core.on(c.message, now_); }) return send(node.options.self, c.to, c.message);
     }
-    post({node.options.self, c.to}, [this, c] { to_gateway(c.to, InstanceCommand{c}); });
+    const auto deliver = [this, c] { to_gateway(c.to, InstanceCommand{c}); };
+    post({node.options.self, c.to}, deliver);
+    if (duplicate_one_in > 0 && random_.below(duplicate_one_in) == 0) post_unordered(deliver);
   }
-  void carry_out(Node& node, LoadReport& c) { node.last_report = c; }
+  void carry_out(Node&, LoadReport& c) { to_scheduler(c); }
   void carry_out(Node& node, StartStep& c) {
     CHECK(!node.step, "two steps at once");
     std::uint32_t tokens = 0;
@@ -242,7 +272,7 @@ class FakeCluster {
   Instant now_{1'000'000'000};
   std::vector<std::unique_ptr<Node>> nodes_;
   std::map<std::pair<InstanceRef, InstanceRef>, std::deque<std::function<void()>>> channels_;
-  std::uint64_t delivered_ = 0;
+  std::uint64_t delivered_ = 0, unordered_ = 0;
 };
 
 }  // namespace baton::testing

@@ -151,6 +151,14 @@ TEST(HandOffSink, recomputes_when_no_offer_comes_within_a_lease) {
   EXPECT_FALSE(desk.sent<Release>().at(0).landed);
 }
 
+TEST(HandOffSink, recomputes_at_once_when_the_prefill_instance_went_down_before_the_request_came) {
+  Desk desk;
+  desk.on(PeerDown{kPeer}).on(decode(key(1), prompt(10)));
+  EXPECT_THAT(desk.spans(), ElementsAre(Pair(0, 11)));
+  desk.on(offer(key(2), 10)).on(decode(key(2), prompt(10)));       // it is back
+  EXPECT_THAT(desk.sent<Grant>(), SizeIs(1));
+}
+
 TEST(HandOffSink, lets_an_offer_go_when_no_decode_request_comes_within_a_lease) {
   Desk desk;
   desk.on(offer(key(1), 10)).pass(Milliseconds{2000});
