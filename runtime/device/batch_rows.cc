@@ -40,8 +40,9 @@ Status BatchRows::add(const SequenceChunk& chunk, std::size_t index, const Batch
   const auto first_row = tokens_.size();
   first_block_.push_back(blocks_.size());
   for (std::uint64_t i = 0; i < needed; ++i) {
-    if (chunk.blocks[i].value >= limits.blocks) return refused("sequence {} names block {} of {}", index, chunk.blocks[i].value, limits.blocks);
-    blocks_.push_back(chunk.blocks[i].value);
+    const std::uint32_t block = chunk.blocks[i].value;
+    if (block >= limits.blocks) return refused("sequence {} names block {} of {}", index, block, limits.blocks);
+    blocks_.push_back(block);
   }
   for (std::size_t i = 0; i < chunk.tokens.size(); ++i) {
     const TokenId token = chunk.tokens[i];

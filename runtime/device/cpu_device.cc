@@ -35,8 +35,8 @@ Result<std::uint32_t> choose_length(const ModelSpec& spec, std::uint32_t asked) 
   const bool windowed = spec.sliding_window != 0 && spec.sliding_window < spec.context;
   const std::uint32_t most = windowed ? spec.sliding_window : spec.context;
   if (asked <= most) return asked == 0 ? most : asked;
-  return refused(ErrorCode::invalid_argument, fmt::format("a length of {} tokens is more than the model's {} of {}: use at most that", asked,
-                                                          windowed ? "sliding window" : "context", most));
+  return refused(ErrorCode::invalid_argument, fmt::format("a length of {} tokens is more than the model's {} of {}: use at most that",
+                                                          asked, windowed ? "sliding window" : "context", most));
 }
 
 class CpuDevice final : public Device {

@@ -1,6 +1,7 @@
 #include "runtime/device/kv_arena.h"
 
 #include <spdlog/fmt/fmt.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <utility>
@@ -8,18 +9,29 @@
 #include "runtime/base/check.h"
 
 namespace baton {
+namespace {
+
+// The system may promise more than it has and end the process when the pages are touched.
+bool exceeds_memory(std::size_t bytes) {
+  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+  return pages > 0 && size > 0 && bytes / static_cast<std::size_t>(size) >= static_cast<std::size_t>(pages);
+}
+
+}  // namespace
 
 Status KvArena::allocate(std::uint32_t blocks) {
   CHECK(blocks_ == 0, "the KV arena is allocated once");
   if (blocks == 0) return Error{ErrorCode::invalid_argument, Scope::instance, "a KV cache of 0 blocks holds no token: give it some"};
-  const std::size_t bytes = blocks * layout_.block_bytes();
+  const std::size_t bytes = blocks * layout_.block_bytes(), all = bytes * layout_.layers;
+  const Error no_memory{ErrorCode::out_of_memory, Scope::instance,
+                        fmt::format("no memory for {} KV blocks of {} tokens ({} MiB): ask for fewer blocks", blocks, layout_.block_tokens,
+                                    all >> 20)};
+  if (exceeds_memory(all)) return no_memory;
   for (std::uint32_t i = 0; i < layout_.layers; ++i) {
     auto arena = kernels::Arena::allocate(bytes);
     if (!arena) {
       layers_.clear();
-      return Error{ErrorCode::out_of_memory, Scope::instance,
-                   fmt::format("no memory for {} KV blocks of {} tokens ({} MiB): ask for fewer blocks", blocks, layout_.block_tokens,
-                               (bytes * layout_.layers) >> 20)};
+      return no_memory;
     }
     std::memset(arena->data(), 0, arena->size());   // resident now: no request pays for a page fault
     layers_.push_back(std::move(*arena));
@@ -29,8 +41,8 @@ Status KvArena::allocate(std::uint32_t blocks) {
 }
 
 HostRuns KvArena::view(std::uint32_t layer, BlockId block, std::uint32_t tokens) const {
-  CHECK(layer < layers_.size() && block.value < blocks_ && tokens <= layout_.block_tokens, "layer {} block {} tokens {}", layer, block.value,
-        tokens);
+  CHECK(layer < layers_.size() && block.value < blocks_ && tokens <= layout_.block_tokens, "layer {} block {} tokens {}", layer,
+        block.value, tokens);
   std::byte* const base = layers_[layer].data() + block.value * layout_.block_bytes();
   if (tokens == layout_.block_tokens) {
     const auto bytes = static_cast<std::uint32_t>(layout_.block_bytes());

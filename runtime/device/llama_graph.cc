@@ -148,7 +148,8 @@ Result<std::span<const float>> LlamaGraph::run(BatchRows& rows, const KvArena& k
       Slice part = slice;
       if (index + 1 == layers.size()) {
         const auto wanted = rows.wanted();
-        const auto begin = std::lower_bound(wanted.begin(), wanted.end(), slice.first), end = std::lower_bound(begin, wanted.end(), slice.last);
+        const auto begin = std::lower_bound(wanted.begin(), wanted.end(), slice.first);
+        const auto end = std::lower_bound(begin, wanted.end(), slice.last);
         if (begin == end) continue;
         part = {*begin, std::size_t{*(end - 1)} + 1};
       }
