@@ -46,7 +46,7 @@ done
 url=$(sed -n 's/^ready //p' "$work/ready")
 [ -n "$url" ] || { tail -n 40 "$work/log" >&2; die "baton serve was not ready within 60 s"; }
 
-question='What is the capital of France?'
+question='What is the capital of France? Answer in one sentence.'
 say "serving at $url; asking: $question"
 answer=$(curl -sS --fail-with-body --max-time 120 "$url/v1/chat/completions" -H 'Content-Type: application/json' -d "{
   \"messages\": [{\"role\": \"user\", \"content\": \"$question\"}], \"max_tokens\": 64, \"temperature\": 0}") \

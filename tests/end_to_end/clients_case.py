@@ -57,7 +57,7 @@ def the_official_openai_client_works():
 def curl_works_whole_and_streaming():
     with Server() as server:
         url = f"http://{server.host}:{server.port}/v1/chat/completions"
-        body = {"messages": [{"role": "user", "content": "What is the capital of France?"}], "max_tokens": 24, "temperature": 0}
+        body = {"messages": [{"role": "user", "content": "What is the capital of France? Answer in one sentence."}], "max_tokens": 24, "temperature": 0}
 
         def curl(*more):
             return subprocess.run(["curl", "-sS", "-N", "--fail-with-body", *more], capture_output=True, text=True, timeout=100, check=True).stdout

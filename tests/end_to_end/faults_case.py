@@ -108,7 +108,7 @@ def listening_addresses(pid):
 
 
 def a_full_queue_refuses_with_429_and_retry_after_and_serves_the_rest():
-    with Server(env={"BATON_MAX_WAITING": "4"}) as server:
+    with Server("--max-waiting", 4) as server:
         results = []
         lock = threading.Lock()
 

@@ -132,8 +132,9 @@ def node_refuses_to_start_without_keys_unless_told_insecure():
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "cluster.yaml")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(f"nodes:\n  - {{name: s, role: scheduler, control: '127.0.0.1:{free_port()}'}}\n")
-        result = baton("node", "--config", path, "--name", "s")
+            roles = ("scheduler", "gateway", "mixed")
+            file.write("nodes:\n" + "".join(f"  - {{name: {role}, role: {role}, control: '127.0.0.1:{free_port()}'}}\n" for role in roles))
+        result = baton("node", "--config", path, "--name", "scheduler")
         assert result.returncode != 0 and "insecure" in result.stderr and "keys" in result.stderr, result.stderr
 
 

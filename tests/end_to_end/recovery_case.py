@@ -53,7 +53,7 @@ def a_decode_process_killed_in_mid_stream_is_not_noticed_by_the_client():
 def a_prefill_process_killed_while_it_computes_is_not_noticed_by_the_client():
     with Server("--prefill", 2, "--decode", 1) as server:
         for mode in MODES:
-            request = body(mode, LONG + mode, 24)
+            request = body(mode, mode + LONG * 3, 24)      # begins as no other does: nothing of it is cached
             kill_during(server, request, "prefill", lambda n: n["running"] or n["waiting"])
         assert server.metric("baton:recoveries_total", phase="prefill") >= 1
         wait_for(server.idle, 5, "nothing left in use")
@@ -114,7 +114,7 @@ def a_prefill_process_killed_while_it_holds_kv_that_was_not_pulled_costs_only_ti
 
 
 def when_nobody_can_take_over_the_client_gets_a_typed_error_in_time():
-    with Server("--prefill", 1, "--decode", 1, env={"BATON_RESTART": "never", "BATON_ASSIGN_DEADLINE_MS": "3000"}, expect_clean_exit=False) as server:
+    with Server("--no-restart", "--assign-deadline-ms", 3000, expect_clean_exit=False) as server:
         stream = server.stream(**body("greedy"))
         for _ in range(5):
             assert stream.next_token()
