@@ -59,7 +59,7 @@ void run(SimulatedCluster& cluster, const Case& c) {
   cluster.net.run_until([] { return false; }, Milliseconds{1});
   for (std::uint64_t id = 1; id <= 16; ++id) cluster.start(request(random, id));
   for (int crash = 0; crash < c.crashes && !cluster.all_over(); ++crash) {
-    std::uint64_t events = random.below(600);
+    std::uint64_t events = random.below(200);
     cluster.net.run_until([&] { return events-- == 0 || cluster.all_over(); });
     const std::size_t node = random.below(c.roles.size());
     cluster.crash({InstanceId{node + 1}, Incarnation{lives[node]}});
