@@ -29,6 +29,9 @@ void LoadTable::refresh(const Instance& instance) {
   const std::uint64_t block_tokens = std::max(instance.hello.kv.block_tokens, 1u);
   const auto blocks_free = [&](std::uint64_t used) { return total - static_cast<std::uint32_t>(std::min<std::uint64_t>(used, total)); };
   const std::uint32_t reported_requests = report.waiting + report.running;
+  const Role role = instance.hello.role;
+  standings_[place] = {instance.heard, instance.waiting(), instance.kv_class, can_prefill(role), can_decode(role), report.draining,
+                       instance.full()};
 
   prefill_loads_[place] = {.id = instance.hello.self.id,
                            .pending_tokens = report.pending_prefill_tokens + instance.recent_tokens,
@@ -50,12 +53,14 @@ void LoadTable::join(const Hello& hello, Instant now) {
     if (hello.self == instance.hello.self) {
       instance.hello = hello;
       instance.heard = now;
+      refresh(instance);
       return;
     }
     leave(InstanceRef{instance.hello.self});
   }
   index_[hello.self.id] = static_cast<std::uint32_t>(instances_.size());
   instances_.push_back({.hello = hello, .kv_class = kv_class_of(hello.kv), .heard = now});
+  standings_.emplace_back();
   prefill_loads_.emplace_back();
   decode_loads_.emplace_back();
   refresh(instances_.back());
@@ -73,6 +78,7 @@ void LoadTable::leave(const InstanceRef& instance) {
     refresh(instances_[place]);
   }
   instances_.pop_back();
+  standings_.pop_back();
   prefill_loads_.pop_back();
   decode_loads_.pop_back();
 }
@@ -170,7 +176,7 @@ void LoadTable::expire(Instant now) {
 }
 
 void LoadTable::check_invariants() const {
-  CHECK(prefill_loads_.size() == instances_.size() && decode_loads_.size() == instances_.size());
+  CHECK(standings_.size() == instances_.size() && prefill_loads_.size() == instances_.size() && decode_loads_.size() == instances_.size());
   CHECK(index_.size() == instances_.size());
   std::vector<std::uint64_t> recent(instances_.size()), owed(instances_.size());
   for (const auto& [key, entry] : ledger_) {

@@ -41,6 +41,16 @@ class LoadTable {
     std::uint32_t waiting() const { return report.waiting + recent_requests; }
     bool full() const { return report.queue_capacity > 0 && waiting() >= report.queue_capacity; }
   };
+  // What a decision asks of every instance, small and side by side so that a scan of a thousand stays in cache.
+  struct Standing {
+    Instant heard;
+    std::uint32_t waiting = 0;
+    std::uint32_t kv_class = 0;
+    bool prefills = false;
+    bool decodes = false;
+    bool draining = false;
+    bool full = false;
+  };
 
   void join(const Hello& hello, Instant now);
   void leave(const InstanceRef& instance);
@@ -54,6 +64,7 @@ class LoadTable {
   void expire(Instant now);                // assignments whose deadline passed
 
   std::span<const Instance> instances() const { return instances_; }
+  std::span<const Standing> standings() const { return standings_; }
   std::span<const InstanceLoad> loads(Part part) const { return part == Part::prefill ? prefill_loads_ : decode_loads_; }
   std::uint32_t kv_classes() const { return static_cast<std::uint32_t>(kv_identities_.size()); }
   std::size_t assignments() const { return ledger_.size(); }
@@ -78,11 +89,12 @@ class LoadTable {
   Instance* find(const InstanceRef& instance);
   void no_longer_recent(Entry& entry);
   void forget(std::unordered_map<RequestKey, Entry>::iterator place);
-  void refresh(const Instance& instance);  // its loads from what is known
+  void refresh(const Instance& instance);  // its standing and loads from what is known
   template <class Predicate>
   void forget_if(Predicate predicate);
 
-  std::vector<Instance> instances_;        // the same order as the loads
+  std::vector<Instance> instances_;        // the same order as the three below
+  std::vector<Standing> standings_;
   std::vector<InstanceLoad> prefill_loads_;
   std::vector<InstanceLoad> decode_loads_;
   std::unordered_map<InstanceId, std::uint32_t> index_;

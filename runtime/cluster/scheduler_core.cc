@@ -26,7 +26,7 @@ struct SchedulerCore::State {
   std::vector<std::uint8_t> class_decodes;       // by KV class: kNone, kFull, kReady
 
   Result<Assigned> decide(const AssignRequest& request, Instant now);
-  bool usable(const LoadTable::Instance& instance, Instant now) const;
+  bool usable(const LoadTable::Standing& instance, Instant now) const;
   void find_decodes(Instant now);
   std::uint32_t choose(Part part, const AssignRequest& request);
   std::optional<Error> gather_prefill(Instant now);
@@ -52,16 +52,16 @@ SchedulerCore::SchedulerCore(SchedulerOptions options) : state_(std::make_unique
 SchedulerCore::~SchedulerCore() = default;
 SchedulerCore::SchedulerCore(SchedulerCore&&) noexcept = default;
 
-bool SchedulerCore::State::usable(const LoadTable::Instance& instance, Instant now) const {
-  return !instance.report.draining && now - instance.heard <= options.report_timeout;
+bool SchedulerCore::State::usable(const LoadTable::Standing& instance, Instant now) const {
+  return !instance.draining && now - instance.heard <= options.report_timeout;
 }
 
 void SchedulerCore::State::find_decodes(Instant now) {
   class_decodes.assign(table.kv_classes(), kNone);
-  for (const LoadTable::Instance& instance : table.instances()) {
-    if (!can_decode(instance.hello.role) || !usable(instance, now)) continue;
+  for (const LoadTable::Standing& instance : table.standings()) {
+    if (!instance.decodes || !usable(instance, now)) continue;
     std::uint8_t& state = class_decodes[instance.kv_class];
-    state = std::max(state, instance.full() ? kFull : kReady);
+    state = std::max(state, instance.full ? kFull : kReady);
   }
 }
 
@@ -71,17 +71,17 @@ std::optional<Error> SchedulerCore::State::gather_prefill(Instant now) {
   candidates.clear();
   std::uint32_t waiting = 0;
   bool alive = false, partnered = false;
-  const auto instances = table.instances();
+  const auto instances = table.standings();
   for (std::uint32_t i = 0; i < instances.size(); ++i) {
-    const LoadTable::Instance& instance = instances[i];
-    if (!can_prefill(instance.hello.role) || !usable(instance, now)) continue;
+    const LoadTable::Standing& instance = instances[i];
+    if (!instance.prefills || !usable(instance, now)) continue;
     alive = true;
     const std::uint8_t decodes = class_decodes[instance.kv_class];
     if (decodes == kNone) continue;
     partnered = true;
-    waiting += instance.waiting();
-    const bool goes_on = can_decode(instance.hello.role) || decodes == kReady;
-    if (!instance.full() && goes_on) candidates.push_back(i);
+    waiting += instance.waiting;
+    const bool goes_on = instance.decodes || decodes == kReady;
+    if (!instance.full && goes_on) candidates.push_back(i);
   }
   if (!alive) return Error{ErrorCode::unavailable, Scope::cluster, "no prefill or mixed instance is ready; see /cluster"};
   if (!partnered) {
@@ -112,7 +112,7 @@ std::uint32_t SchedulerCore::State::choose(Part part, const AssignRequest& reque
     if (split != candidates.begin()) candidates.erase(split, candidates.end());
   }
   const std::uint32_t chosen = routing->choose({part, request.prompt_tokens, request.max_output_tokens, loads, candidates}, random);
-  CHECK(std::find(candidates.begin(), candidates.end(), chosen) != candidates.end(),
+  CHECK(std::binary_search(candidates.begin(), candidates.end(), chosen),
         "routing policy {} chose an instance that was no candidate", options.routing);
   return chosen;
 }
@@ -125,10 +125,11 @@ Result<Assigned> SchedulerCore::State::decide(const AssignRequest& request, Inst
   if (can_decode(prefill.hello.role)) return assigned;
 
   candidates.clear();
-  for (std::uint32_t i = 0; i < instances.size(); ++i) {
-    const LoadTable::Instance& instance = instances[i];
-    const bool suits = can_decode(instance.hello.role) && instance.kv_class == prefill.kv_class;
-    if (suits && usable(instance, now) && !instance.full()) candidates.push_back(i);
+  const auto standings = table.standings();
+  for (std::uint32_t i = 0; i < standings.size(); ++i) {
+    const LoadTable::Standing& instance = standings[i];
+    const bool suits = instance.decodes && instance.kv_class == prefill.kv_class;
+    if (suits && usable(instance, now) && !instance.full) candidates.push_back(i);
   }
   assigned.decode = instances[choose(Part::decode, request)].hello.self;
   assigned.mode = options.hand_off == HandOffMode::local ? HandOffMode::pull : options.hand_off;
