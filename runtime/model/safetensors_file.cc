@@ -64,8 +64,8 @@ class SafetensorsParser {
     // Neither factor exceeds the file's size in elements (read_shape), nor does the product.
     const std::uint64_t expected = view.rows * bytes_of_row(view.type, view.columns);
     if (data->size() != expected) {
-      return invalid("tensor {} is {} x {} {}, {} bytes, but its data_offsets span {}", printable(name), view.rows, view.columns, dtype, expected,
-                     data->size());
+      return invalid("tensor {} is {} x {} {}, {} bytes, but its data_offsets span {}", printable(name), view.rows,
+                     view.columns, dtype, expected, data->size());
     }
     const auto aligned = align(*data, bytes_of_row(view.type, 1), name);
     if (!aligned) return aligned.error();

@@ -50,7 +50,9 @@ VocabularySource sentencepiece() {
   add(v, "<s>", TokenKind::control);
   add(v, "</s>", TokenKind::control);
   for (int byte = 0; byte < 256; ++byte) add(v, fmt::format("<0x{:02X}>", byte), TokenKind::byte);
-  for (const char* piece : {"\u2581", "a", "b", "ab", "\u2581a", "\u2581ab", "\u2581\u2581", "the", "t", "h", "e", "he"}) add(v, piece);
+  for (const char* piece : {"\u2581", "a", "b", "ab", "\u2581a", "\u2581ab", "\u2581\u2581", "the", "t", "h", "e", "he"}) {
+    add(v, piece);
+  }
   add(v, "<tool>", TokenKind::user_defined);
   for (std::size_t i = 0; i < v.pieces.size(); ++i) v.scores.push_back(-static_cast<float>(i));
   v.unknown = 0;
@@ -105,7 +107,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 }
 
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size, std::size_t max_size, unsigned seed) {
-  static const std::vector<std::string> seeds{"the cat's 12 abab  \n\t<|im_end|>", "\u00e9\u4e2d\U0001f600 <s></s> e\u0301", "\xff\xc0\xaf\xed\xa0\x80",
+  static const std::vector<std::string> seeds{"the cat's 12 abab  \n\t<|im_end|>",
+                                              "\u00e9\u4e2d\U0001f600 <s></s> e\u0301",
+                                              "\xff\xc0\xaf\xed\xa0\x80",
                                               "  \r\n 1234 he'll WE'LL", "<|im_start|>user\n<|im_end|><tool>"};
   baton::Random random{seed};
   if (size < 2 || random.below(64) == 0) return baton::fuzz::put(seeds[random.below(seeds.size())], data, max_size);

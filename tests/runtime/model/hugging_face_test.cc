@@ -42,6 +42,7 @@ TEST(HuggingFace, reads_every_way_to_state_rope) {
     json change;
     RopeScaling::Kind kind;
     double base;
+    float factor = 1.0f;
   };
   const json llama3 = {{"rope_type", "llama3"}, {"factor", 32.0}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0},
                        {"original_max_position_embeddings", 8192}};
@@ -50,10 +51,11 @@ TEST(HuggingFace, reads_every_way_to_state_rope) {
   const Case cases[] = {
       {"plain", {{"rope_theta", 100000}}, RopeScaling::Kind::none, 100000},
       {"null", {{"rope_scaling", nullptr}}, RopeScaling::Kind::none, 10000},
-      {"linear, older key", {{"rope_scaling", {{"type", "linear"}, {"factor", 2.0}}}}, RopeScaling::Kind::linear, 10000},
-      {"llama3", {{"rope_scaling", llama3}}, RopeScaling::Kind::llama3, 10000},
-      {"newer group", {{"rope_parameters", newer}, {"rope_theta", nullptr}}, RopeScaling::Kind::llama3, 500000},
-      {"newer group, default", {{"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 1e6}}}}, RopeScaling::Kind::none, 1e6},
+      {"linear, older key", {{"rope_scaling", {{"type", "linear"}, {"factor", 2.0}}}}, RopeScaling::Kind::linear, 10000, 2.0f},
+      {"llama3", {{"rope_scaling", llama3}}, RopeScaling::Kind::llama3, 10000, 32.0f},
+      {"newer group", {{"rope_parameters", newer}, {"rope_theta", nullptr}}, RopeScaling::Kind::llama3, 500000, 32.0f},
+      {"newer group, default", {{"rope_parameters", {{"rope_type", "default"}, {"rope_theta", 1e6}}}},
+       RopeScaling::Kind::none, 1e6},
   };
   for (const Case& c : cases) {
     TinyHf files = tiny_hf();
@@ -62,7 +64,7 @@ TEST(HuggingFace, reads_every_way_to_state_rope) {
     ASSERT_TRUE(model.ok()) << c.name << ": " << model.error().message;
     EXPECT_EQ(model->spec.rope_scaling.kind, c.kind) << c.name;
     EXPECT_EQ(model->spec.rope_base, c.base) << c.name;
-    EXPECT_EQ(model->spec.rope_scaling.factor, c.kind == RopeScaling::Kind::llama3 ? 32.0f : c.kind == RopeScaling::Kind::linear ? 2.0f : 1.0f);
+    EXPECT_EQ(model->spec.rope_scaling.factor, c.factor) << c.name;
   }
 }
 
@@ -232,7 +234,8 @@ TEST(HuggingFace, a_wrong_config_is_refused_by_key_and_expectation) {
       {"activation", set("hidden_act", "gelu"), "gelu is not supported; supported: silu", ErrorCode::unsupported},
       {"quantised", set("quantization_config", json::object()), "key quantization_config", ErrorCode::unsupported},
       {"mlp bias", set("mlp_bias", true), "key mlp_bias", ErrorCode::unsupported},
-      {"yarn", set("rope_scaling", {{"rope_type", "yarn"}}), "rope_scaling.rope_type: yarn is not supported", ErrorCode::unsupported},
+      {"yarn", set("rope_scaling", {{"rope_type", "yarn"}}),
+       "rope_scaling.rope_type: yarn is not supported", ErrorCode::unsupported},
       {"llama3 without a factor", set("rope_scaling", {{"rope_type", "llama3"}}), "rope_scaling.factor: missing"},
       {"eos beyond the end", set("eos_token_id", 12), "eos_token_id: expected a token id below 12"},
       {"untied without a head", set("tie_word_embeddings", false), "lm_head.weight is missing"},
@@ -297,14 +300,16 @@ TEST(HuggingFace, a_component_that_is_not_known_is_refused_by_name) {
   expect_each_refused({
       {"model", in_model("type", "Unigram"), "Unigram is not supported; supported: BPE", ErrorCode::unsupported},
       {"suffix", in_model("end_of_word_suffix", "</w>"), "end_of_word_suffix", ErrorCode::unsupported},
-      {"normalizer", set("normalizer", {{"type", "Lowercase"}}), "key normalizer: Lowercase is not supported", ErrorCode::unsupported},
+      {"normalizer", set("normalizer", {{"type", "Lowercase"}}),
+       "key normalizer: Lowercase is not supported", ErrorCode::unsupported},
       {"pre_tokenizer", set("pre_tokenizer", {{"type", "Whitespace"}}), "key pre_tokenizer: Whitespace", ErrorCode::unsupported},
       {"no pre_tokenizer", set("pre_tokenizer", nullptr), "neither ByteLevel nor Metaspace", ErrorCode::unsupported},
       {"split behaviour", set("pre_tokenizer", {{"type", "Split"}, {"pattern", {{"Regex", "x"}}}, {"behavior", "MergedWithNext"}}),
        "Split with behavior MergedWithNext", ErrorCode::unsupported},
       {"split without a type", set("pre_tokenizer", {{"pattern", "x"}}), "pre_tokenizer.type: missing"},
       {"decoder", set("decoder", {{"type", "WordPiece"}}), "key decoder: WordPiece", ErrorCode::unsupported},
-      {"post_processor", set("post_processor", {{"type", "BertProcessing"}}), "key post_processor: BertProcessing", ErrorCode::unsupported},
+      {"post_processor", set("post_processor", {{"type", "BertProcessing"}}),
+       "key post_processor: BertProcessing", ErrorCode::unsupported},
       {"sequence without parts", set("normalizer", {{"type", "Sequence"}}), "a Sequence without a list normalizers"},
       {"no vocab", in_model("vocab", nullptr), "model.vocab: expected an object"},
       {"id beyond the end", in_model("vocab", {{"a", 99}}), "piece a has no id below the model's vocab_size, 12"},
@@ -318,12 +323,14 @@ TEST(HuggingFace, a_component_that_is_not_known_is_refused_by_name) {
 }
 
 TEST(HuggingFace, a_shard_outside_the_directory_is_refused) {
-  for (const char* name : {"../other.safetensors", "/etc/passwd", "a/b.safetensors", "..", "", ".safetensors", "x.bin", "a\\b.safetensors"}) {
+  for (const char* name : {"../other.safetensors", "/etc/passwd", "a/b.safetensors", "..", "", ".safetensors", "x.bin",
+                           "a\\b.safetensors"}) {
     const auto names = read_shard_index(json{{"weight_map", {{"t", name}}}}.dump(), "index");
     ASSERT_FALSE(names.ok()) << name;
     EXPECT_THAT(names.error().message, HasSubstr("tensor t is not in a .safetensors file of this directory"));
   }
-  const auto names = read_shard_index(R"({"weight_map": {"a": "m-2.safetensors", "b": "m-1.safetensors", "c": "m-2.safetensors"}})", "index");
+  const auto names = read_shard_index(
+      R"({"weight_map": {"a": "m-2.safetensors", "b": "m-1.safetensors", "c": "m-2.safetensors"}})", "index");
   ASSERT_TRUE(names.ok());
   EXPECT_THAT(*names, ElementsAre("m-1.safetensors", "m-2.safetensors"));
   EXPECT_FALSE(read_shard_index("{}", "index").ok());
