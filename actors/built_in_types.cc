@@ -12,6 +12,7 @@
 #include "actors/instance_actor.h"
 #include "actors/instance_host.h"
 #include "actors/scheduler_actor.h"
+#include "runtime/base/random.h"
 #include "runtime/device/cpu_device.h"
 #include "runtime/text/make_tokenizer.h"
 #include "transport/ucx_fabric.h"
@@ -68,6 +69,9 @@ Result<SizedDevice> make_device(const LoadedModel& model, const InstanceConfig& 
   return SizedDevice{std::move(*device), blocks};
 }
 
+// Equal for devices that compute the same bits from the same model file: kernels and tables.
+std::uint64_t bits_of(const Device& device) { return mix64(device.kernel_identity() ^ mix64(device.model_fingerprint())); }
+
 InstanceOptions options_of(const SpawnContext& context, const Device& device, std::uint32_t blocks,
                            const std::vector<TokenId>& eos) {
   const InstanceConfig& config = context.node->instance;
@@ -98,6 +102,7 @@ Result<SpawnedActor> spawn_instance_type(const SpawnContext& context) {
   Hello hello = hello_of(context);
   std::vector<TokenId> eos;
   std::unique_ptr<Device> device;
+  std::uint64_t fingerprint = 0;
   {
     auto model = load_model(context.node->model);
     if (!model) return model.error();
@@ -109,8 +114,9 @@ Result<SpawnedActor> spawn_instance_type(const SpawnContext& context) {
     device = std::move(made->device);
     hello.blocks_total = made->blocks;
     hello.model = (*model)->spec().name;
+    fingerprint = (*model)->fingerprint();
   }
-  hello.kv = {device->model_fingerprint(), device->kernel_identity(), config.kv_dtype, config.block_size};
+  hello.kv = {fingerprint, bits_of(*device), config.kv_dtype, config.block_size};
   hello.max_model_len = device->max_model_len();
   hello.data_token = random_token();
   const InstanceOptions options = options_of(context, *device, hello.blocks_total, eos);

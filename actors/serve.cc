@@ -48,7 +48,7 @@ class Supervisor {
     for (const NodeConfig& node : cluster.nodes) children_.push_back({.name = node.name, .role = node.role});
   }
   ~Supervisor() {
-    for (const int fd : {signals_, pipe_[0], pipe_[1]}) {
+    for (const int fd : {signals_, pipe_[0], pipe_[1], nowhere_}) {
       if (fd >= 0) ::close(fd);
     }
   }
@@ -77,7 +77,8 @@ class Supervisor {
     for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, signal);
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     signals_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (signals_ >= 0 && ::pipe2(pipe_, O_CLOEXEC | O_NONBLOCK) == 0) return ok();
+    nowhere_ = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (signals_ >= 0 && nowhere_ >= 0 && ::pipe2(pipe_, O_CLOEXEC | O_NONBLOCK) == 0) return ok();
     return wrong(ErrorCode::io_error, fmt::format("cannot watch processes: {}", std::strerror(errno)));
   }
 
@@ -87,7 +88,7 @@ class Supervisor {
       const bool gateway = child.role == Role::gateway;
       const auto pid = start_self({"node", "--config", directory_.path() + "/cluster.yaml", "--name", child.name, "--log",
                                    options_.log, "--drain-seconds", std::to_string(options_.drain.count() / 1'000'000'000)},
-                                  gateway ? pipe_[1] : ::fileno(stderr));
+                                  gateway ? pipe_[1] : nowhere_);
       child.started = steady_now();
       if (pid) {
         child.pid = *pid;
@@ -188,6 +189,7 @@ class Supervisor {
   std::vector<Child> children_;
   int signals_ = -1;
   int pipe_[2] = {-1, -1};               // the gateway's stdout
+  int nowhere_ = -1;                     // the others'
   std::string from_gateway_;
   bool told_ = false;                    // that the cluster is ready
   bool stopping_ = false;
