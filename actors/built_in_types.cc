@@ -164,6 +164,27 @@ class HttpFront : public Front {
   gateway::HttpServer server_;
 };
 
+// The file's or folder's own name without what says its format: "SmolLM2-135M-Instruct.Q4_1".
+std::string served_name(const ClusterConfig& cluster, const std::string& model_path) {
+  if (!cluster.served_name.empty()) return cluster.served_name;
+  std::string path = model_path;
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  std::string name = path.substr(path.find_last_of('/') + 1);
+  if (name.ends_with(".gguf")) name.resize(name.size() - 5);
+  return name;
+}
+
+// Prompt and output of one request fit the context and an empty pool of every instance whose size is known.
+std::uint32_t longest_request(const ClusterConfig& cluster, const ModelSpec& model) {
+  std::uint64_t longest = std::min(cluster.instances.max_model_len, model.context);
+  for (const NodeConfig& node : cluster.nodes) {
+    if (!is_instance(node.role)) continue;
+    longest = std::min<std::uint64_t>(longest, node.instance.max_model_len);
+    if (node.instance.kv_blocks > 0) longest = std::min(longest, std::uint64_t{node.instance.kv_blocks} * node.instance.block_size);
+  }
+  return static_cast<std::uint32_t>(longest);
+}
+
 Result<SpawnedActor> spawn_gateway_type(const SpawnContext& context) {
   auto loaded = load_model(context.node->model, {.weights = false});
   if (!loaded) return loaded.error();
@@ -175,12 +196,13 @@ Result<SpawnedActor> spawn_gateway_type(const SpawnContext& context) {
   Hello hello = hello_of(context);
   hello.model = model->spec().name;
   hello.kv.model_fingerprint = model->fingerprint();
-  hello.max_model_len = std::min(cluster.instances.max_model_len, model->spec().context);
+  hello.max_model_len = longest_request(cluster, model->spec());
   GatewayHub hub = spawn_gateway_hub(*context.system, hello, cluster.nodes, *tokenizer);
   const gateway::HttpOptions options{
       .host = context.node->http.host,
       .port = context.node->http.port,
-      .model_id = cluster.served_name.empty() ? model->spec().name : cluster.served_name,
+      .model_id = served_name(cluster, context.node->model),
+      .model_aliases = {model->spec().name, context.node->model},
       .model_path = context.node->model,
       .chat_template = cluster.chat_template,
       .max_model_len = hello.max_model_len,
@@ -189,6 +211,8 @@ Result<SpawnedActor> spawn_gateway_type(const SpawnContext& context) {
       .max_connections = limits.max_connections,
       .idle_timeout = limits.idle_timeout,
       .request_deadline = limits.request_deadline,
+      .assign_deadline = limits.assign_deadline,
+      .max_attempts = limits.max_attempts,
   };
   const auto front = std::make_shared<HttpFront>(options, hub.backend, model, *tokenizer);
   if (Status status = front->start(); !status) return status.error();

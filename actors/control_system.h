@@ -20,7 +20,7 @@ namespace baton {
 struct ControlOptions {
   std::optional<KeyFiles> keys;          // nothing: no TLS, which only --insecure may ask for
   Duration heartbeat = Milliseconds{200};
-  Duration timeout = Milliseconds{2000};        // without a heartbeat of a peer: it is down
+  Duration timeout = Milliseconds{2500};        // without a heartbeat of a peer: it is down
   unsigned threads = 2;                  // that run actors
 };
 

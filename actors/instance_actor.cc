@@ -47,6 +47,7 @@ class InstanceShell {
     if (is_instance(hello.role)) {
       host_->connect(hello);
       by_fabric_id_[peer_id(hello.self)] = hello.self;
+      feed(PeerUp{hello.self});
     } else {
       to_peer(self_, peer.role, core_.load());     // so that a new scheduler knows the load before it assigns
     }

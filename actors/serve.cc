@@ -39,6 +39,7 @@ struct Child {
   Instant started;
   Instant start_at;                      // when not running
   Duration backoff = kBackoffFirst;
+  bool gone = false;                     // not to be started again
 };
 
 class Supervisor {
@@ -84,7 +85,7 @@ class Supervisor {
 
   void start_due() {
     for (Child& child : children_) {
-      if (child.pid >= 0 || child.start_at > steady_now()) continue;
+      if (child.pid >= 0 || child.gone || child.start_at > steady_now()) continue;
       const bool gateway = child.role == Role::gateway;
       const auto pid = start_self({"node", "--config", directory_.path() + "/cluster.yaml", "--name", child.name, "--log",
                                    options_.log, "--drain-seconds", std::to_string(options_.drain.count() / 1'000'000'000)},
@@ -109,7 +110,7 @@ class Supervisor {
   void wait_for_news() const {
     std::int64_t wait_ms = -1;
     for (const Child& child : children_) {
-      if (child.pid >= 0) continue;
+      if (child.pid >= 0 || child.gone) continue;
       const std::int64_t left = std::max<std::int64_t>(0, (child.start_at - steady_now()).count() / 1'000'000 + 1);
       wait_ms = wait_ms < 0 ? left : std::min(wait_ms, left);
     }
@@ -148,6 +149,11 @@ class Supervisor {
       if (stopping_) continue;
       if (misused && !told_) {
         return wrong(ErrorCode::internal, fmt::format("{} cannot start; its own words are above", child->name));
+      }
+      if (!options_.restart) {
+        child->gone = true;
+        spdlog::warn("{} ended ({}) and stays away (--no-restart)", child->name, describe_exit(status));
+        continue;
       }
       spdlog::warn("{} ended ({}); starting it again in {} ms", child->name, describe_exit(status),
                    std::max<std::int64_t>(0, (child->start_at - steady_now()).count() / 1'000'000));

@@ -25,6 +25,7 @@ struct ServeOptions {
   ClusterConfig cluster;                 // model, instances, scheduler, limits; its nodes are made
   std::string log = "info";
   Duration drain = Milliseconds{15000};
+  bool restart = true;                   // children that die; false: for experiments on what is left
 };
 
 // The cluster file for `options`: one gateway, one scheduler and the instances, on free loopback ports. Errors: invalid_argument,

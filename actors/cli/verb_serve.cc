@@ -28,6 +28,8 @@ struct ServeFlags {
   std::string preset;
   int port = 8000;
   int drain_seconds = 15;
+  int assign_deadline_ms = 5000;
+  bool no_restart = false;
 };
 
 std::vector<std::string> preset_names() {
@@ -60,11 +62,13 @@ void apply_counts(const CLI::App& verb, ServeOptions& options) {
 void add_instance_options(CLI::App& serve, InstanceConfig& instance) {
   const std::map<std::string, KvType> types = {{"bf16", KvType::bf16}, {"f32", KvType::f32}};
   add_option(serve, "--threads", instance.threads, "Threads of each instance")->check(CLI::Range(1, 1024));
-  add_option(serve, "--kv-blocks", instance.kv_blocks, "Blocks of each instance's KV cache; 0: what --kv-memory-mib holds");
+  add_option(serve, "--kv-blocks", instance.kv_blocks, "Blocks of each instance's KV cache; if not given, what --kv-memory-mib holds")
+      ->check(CLI::Range(1, 1 << 30));
   add_option(serve, "--kv-memory-mib", instance.kv_memory_mib, "Memory of each instance's KV cache")->check(CLI::Range(1, 1 << 30));
   add_option(serve, "--block-size", instance.block_size, "Tokens of a block")->check(CLI::IsMember({16, 32, 64}));
   add_option(serve, "--max-model-len", instance.max_model_len, "Tokens of a request at most, prompt and output")
       ->check(CLI::Range(1, 1 << 30));
+  add_option(serve, "--max-waiting", instance.max_waiting, "Requests that may wait at an instance; beyond it 429")->check(CLI::Range(1, 1 << 20));
   serve.add_option("--kv-dtype", instance.kv_dtype, "bf16 or f32")
       ->transform(CLI::CheckedTransformer(types))
       ->envname("BATON_KV_DTYPE");
@@ -89,6 +93,9 @@ void add_options(CLI::App& serve, ServeFlags& flags) {
   add_option(serve, "--chat-template", options.cluster.chat_template, "chatml or llama3; as the model says if not given");
   add_option(serve, "--served-model-name", options.cluster.served_name, "The model's name to clients");
   add_option(serve, "--drain-seconds", flags.drain_seconds, "How long SIGTERM waits for what is running")->check(CLI::Range(0, 3600));
+  add_option(serve, "--assign-deadline-ms", flags.assign_deadline_ms, "How long a request may look for an instance before it gets 503")
+      ->check(CLI::Range(1, 3600000));
+  add_flag(serve, "--no-restart", flags.no_restart, "Leave a process that died as it is");
   add_option(serve, "--log", options.log, "trace, debug, info, warn, error or off");
   add_flag(serve, "--insecure", options.cluster.security.insecure, "No TLS and no authentication between nodes");
 }
@@ -97,6 +104,8 @@ int run(const CLI::App& verb, ServeFlags& flags) {
   apply_preset(verb, flags);
   apply_counts(verb, flags.options);
   flags.options.http.port = static_cast<std::uint16_t>(flags.port);
+  flags.options.restart = !flags.no_restart;
+  flags.options.cluster.limits.assign_deadline = Milliseconds{flags.assign_deadline_ms};
   flags.options.drain = std::chrono::seconds{flags.drain_seconds};
   start_log("serve", flags.options.log);
   const Status status = serve(flags.options);

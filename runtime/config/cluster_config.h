@@ -89,7 +89,7 @@ struct LimitsConfig {                          // of requests and HTTP
 
 struct ControlConfig {                         // heartbeats of the control plane
   Duration heartbeat = Milliseconds{200};
-  Duration timeout = Milliseconds{2000};      // of silence: a peer is down; a busy machine stalls for over a second
+  Duration timeout = Milliseconds{2500};      // of silence: a peer is down; a busy machine stalls for over a second
   std::uint32_t threads = 2;
   bool operator==(const ControlConfig&) const = default;
 };

@@ -299,6 +299,13 @@ std::vector<RequestId> HandOffSink::peer_down(InstanceRef peer) {
   return requests;
 }
 
+void HandOffSink::peer_up(InstanceRef peer) {
+  std::erase(gone_, peer);
+  for (const auto& [request, inbound] : inbound_) {
+    if (inbound.prefill == peer && inbound.transfer && inbound.settled == 0) send_grant(inbound);
+  }
+}
+
 std::uint64_t HandOffSink::tokens() const {
   std::uint64_t tokens = 0;
   for (const auto& [request, inbound] : inbound_) tokens += inbound.tokens.size();

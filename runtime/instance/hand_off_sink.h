@@ -61,6 +61,7 @@ class HandOffSink {
   bool cancel_choice(RequestId request, std::uint32_t choice);      // true: none is left
   // The requests whose KV was to come from `peer`; it is remembered as gone until it offers something.
   std::vector<RequestId> peer_down(InstanceRef peer);
+  void peer_up(InstanceRef peer);                          // grants it may never have had go again
 
   bool holds(RequestId request) const { return inbound_.contains(request); }
   std::uint32_t queued() const { return static_cast<std::uint32_t>(queue_.size()); }

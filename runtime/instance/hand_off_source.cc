@@ -45,13 +45,25 @@ void HandOffSource::open_push(const Sequence& sequence) {
 void HandOffSource::hold(Sequence prefilled, std::uint64_t root, Instant now) {
   const RequestId request = prefilled.key.request;
   const PrefillPart& prefill = *prefilled.prefill;
-  const auto tokens = static_cast<std::uint32_t>(prefilled.tokens.size());
-  context_.out.send(prefill.decode, Offer{prefilled.key, context_.options.self, prefill.decode, tokens,
-                                          prefilled.table.size(), root, context_.options.lease});
   if (prefill.grant && !prefill.push_open) open(prefilled, *prefill.grant, prefill.decode, false);
   context_.deadlines.set(Wait::lease, request, now + context_.options.lease);
   const std::optional<TransferId> transfer = prefill.grant;
-  CHECK(held_.emplace(request, Held{std::move(prefilled), transfer}).second, "request {} is held already", request.value);
+  const auto [at, fresh] = held_.emplace(request, Held{std::move(prefilled), transfer, root});
+  CHECK(fresh, "request {} is held already", request.value);
+  offer(at->second);
+}
+
+void HandOffSource::offer(const Held& held) const {
+  const Sequence& sequence = held.sequence;
+  const InstanceRef decode = sequence.prefill->decode;
+  context_.out.send(decode, Offer{sequence.key, context_.options.self, decode, static_cast<std::uint32_t>(sequence.tokens.size()),
+                                  sequence.table.size(), held.root, context_.options.lease});
+}
+
+void HandOffSource::peer_up(InstanceRef peer) const {
+  for (const auto& [request, held] : held_) {
+    if (held.sequence.prefill->decode == peer && !held.transfer) offer(held);
+  }
 }
 
 std::optional<Error> HandOffSource::on_grant(const Grant& grant) {

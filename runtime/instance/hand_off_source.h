@@ -33,6 +33,7 @@ class HandOffSource {
   void on_grant_before_end(const Grant& grant, Sequence& prefilling) const;
   void open_push(const Sequence& sequence);                            // SendBlocks{by_layer}; the composer plans the rest
   void hold(Sequence prefilled, std::uint64_t root, Instant now);      // Offer, and the sends if the grant is there
+  void peer_up(InstanceRef peer) const;                                // offers it may never have had go again
   // Of a held request. An error if what is granted is not what was offered: the attempt is over.
   std::optional<Error> on_grant(const Grant& grant);
   void renew(const RenewLease& renewal, Instant now);
@@ -59,7 +60,9 @@ class HandOffSource {
   struct Held {
     Sequence sequence;
     std::optional<TransferId> transfer;
+    std::uint64_t root = 0;
   };
+  void offer(const Held& held) const;
   struct Send {
     RequestId request;
     std::vector<BlockId> blocks;       // one reference each

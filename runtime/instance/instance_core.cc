@@ -336,6 +336,12 @@ InstanceCommands InstanceCore::on(const PeerDown& event, Instant now) {
   return state_->pump(now);
 }
 
+InstanceCommands InstanceCore::on(const PeerUp& event, Instant now) {
+  state_->source.peer_up(event.peer);
+  state_->sink.peer_up(event.peer);
+  return state_->pump(now);
+}
+
 InstanceCommands InstanceCore::on(const Tick&, Instant now) {
   state_->timer.reset();
   while (const auto key = state_->context.deadlines.pop_due(now)) state_->wait_ended(*key, now);

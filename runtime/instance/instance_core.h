@@ -41,6 +41,7 @@ class InstanceCore {
   InstanceCommands on(const TransferFailed& event, Instant now);
   InstanceCommands on(const SendsComplete& event, Instant now);
   InstanceCommands on(const PeerDown& event, Instant now);    // an instance: its hand-offs end; a gateway: its requests are cancelled
+  InstanceCommands on(const PeerUp& event, Instant now);      // what was sent while it was not connected goes again
   InstanceCommands on(const Tick& event, Instant now);
   InstanceCommands drain(Instant now);                        // refuse new requests from now on, finish the rest
 

@@ -67,7 +67,7 @@ struct SendsComplete {
 struct PeerDown {                        // by CAF's down message or the fabric's error, whichever is first
   InstanceRef peer;
 };
-struct PeerUp {                          // connected, hello accepted
+struct PeerUp {                          // connected, hello accepted: two instances may be assigned to each other before
   InstanceRef peer;
 };
 struct Tick {};                          // the time named by the last SetTimer, or later

@@ -57,6 +57,16 @@ TEST(HandOffSink, joins_the_batch_when_every_slot_landed_and_the_root_is_equal) 
   EXPECT_EQ(desk.core.stats().recomputed_tokens, 0u);
 }
 
+TEST(HandOffSink, grants_again_when_its_peer_connects_unless_something_arrived) {
+  Desk desk;
+  const TransferId transfer = move(desk);
+  desk.on(PeerUp{kPeer});
+  ASSERT_THAT(desk.sent<Grant>(), SizeIs(1));
+  EXPECT_EQ(desk.sent<Grant>()[0].transfer, transfer);
+  desk.on(SlotsLanded{transfer, {0}, {}}).on(PeerUp{kPeer});
+  EXPECT_THAT(desk.sent<Grant>(), IsEmpty());
+}
+
 TEST(HandOffSink, forks_the_choices_that_go_on) {
   Desk desk;
   desk.land(move(desk, 1, {{1, 50}, {3, 60}}), 3);

@@ -36,6 +36,18 @@ TEST(HandOffSource, offers_what_it_prefilled_and_sends_when_it_is_granted) {
   EXPECT_THAT(desk.all<SendBlocks>(), IsEmpty());          // a repeated grant
 }
 
+// The scheduler may pair two instances that have not found each other yet.
+TEST(HandOffSource, offers_again_when_its_peer_connects_unless_it_was_granted) {
+  Desk desk = holding();
+  desk.on(PeerUp{kPeer});
+  ASSERT_THAT(desk.sent<Offer>(), SizeIs(1));
+  EXPECT_EQ(desk.sent<Offer>()[0].root_digest, 5u);
+  desk.on(PeerUp{kSelf});
+  EXPECT_THAT(desk.sent<Offer>(), IsEmpty());
+  desk.on(grant(key(1), 900, 2)).on(PeerUp{kPeer});
+  EXPECT_THAT(desk.sent<Offer>(), IsEmpty());
+}
+
 TEST(HandOffSource, asks_for_a_root_over_every_block_only_with_the_last_chunk) {
   InstanceOptions options = small();
   options.chunk_tokens = 4;
