@@ -86,22 +86,23 @@ bool plain_ascii(std::string_view text) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
-  for (std::size_t i = 0; i < tokenizers().size(); ++i) {
-    const auto& tokenizer = tokenizers()[i];
-    for (const bool parse_special : {false, true}) {
-      const auto tokens = tokenizer->encode(text, {.parse_special = parse_special, .add_special = parse_special});
-      for (const TokenId token : tokens) {
-        if (token < 0 || static_cast<std::uint32_t>(token) >= tokenizer->vocabulary()) __builtin_trap();
-        if (!parse_special && tokenizer->is_special(token) && i < 4) __builtin_trap();
-      }
-      if (!parse_special && i < 4 && plain_ascii(text) && tokenizer->decode(tokens, true) != text) __builtin_trap();
-      baton::TextStream stream(tokenizer, {.stop = {"ab", "\xc3\xa9"}});
-      for (const TokenId token : tokens) {
-        if (stream.push(token).stopped) break;
-      }
-      (void)stream.finish();
+  if (size == 0) return 0;
+  const std::size_t which = data[0] % tokenizers().size();   // the rest is the text
+  const auto& tokenizer = tokenizers()[which];
+  const bool byte_level = which < 4;
+  const std::string_view text(reinterpret_cast<const char*>(data) + 1, size - 1);
+  for (const bool parse_special : {false, true}) {
+    const auto tokens = tokenizer->encode(text, {.parse_special = parse_special, .add_special = parse_special});
+    for (const TokenId token : tokens) {
+      if (token < 0 || static_cast<std::uint32_t>(token) >= tokenizer->vocabulary()) __builtin_trap();
+      if (!parse_special && byte_level && tokenizer->is_special(token)) __builtin_trap();
     }
+    if (!parse_special && byte_level && plain_ascii(text) && tokenizer->decode(tokens, true) != text) __builtin_trap();
+    baton::TextStream stream(tokenizer, {.stop = {"ab", "\xc3\xa9"}});
+    for (const TokenId token : tokens) {
+      if (stream.push(token).stopped) break;
+    }
+    (void)stream.finish();
   }
   return 0;
 }
@@ -112,6 +113,9 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
                                               "\xff\xc0\xaf\xed\xa0\x80",
                                               "  \r\n 1234 he'll WE'LL", "<|im_start|>user\n<|im_end|><tool>"};
   baton::Random random{seed};
-  if (size < 2 || random.below(64) == 0) return baton::fuzz::put(seeds[random.below(seeds.size())], data, max_size);
+  if (size < 2 || random.below(64) == 0) {
+    const std::string which(1, static_cast<char>(random.below(5)));
+    return baton::fuzz::put(which + seeds[random.below(seeds.size())], data, max_size);
+  }
   return LLVMFuzzerMutate(data, size, max_size);
 }

@@ -17,7 +17,7 @@ ninja -C "$build" "${targets[@]/#/fuzz_}" >"$build.log" 2>&1 || { tail -40 "$bui
 
 run_one() {
   local log=$build/$1.log longest=16384
-  [ "$1" = tokenizer ] && longest=512   # five tokenizers read each input, several times
+  [ "$1" = tokenizer ] && longest=1024
   "$build/tests/fuzz/fuzz_$1" -runs="$runs" -seed=1 -max_len="$longest" -len_control=0 -timeout=10 -rss_limit_mb=2048 \
     -artifact_prefix="$build/$1-" -print_final_stats=1 >"$log" 2>&1 || { tail -60 "$log" >&2; echo "error: fuzz_$1 failed: $log" >&2; return 1; }
   awk -v name="$1" '/stat::number_of_executed_units/ {n=$2} /stat::average_exec_per_sec/ {r=$2} /cov:/ {for (i=1;i<NF;i++) if ($i=="cov:") c=$(i+1)}
