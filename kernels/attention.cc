@@ -9,12 +9,14 @@
 namespace baton::kernels {
 namespace {
 
-// Queries (rows times the heads that share a kv head) of a tile: enough that turning a chunk's keys costs little beside using them, and
-// few enough that a tile's scratch stays in the second-level cache.
+// Queries (rows times the heads that share a kv head) of a tile: enough that turning a chunk's keys costs little beside
+// using them, and few enough that a tile's scratch stays in the second-level cache.
 constexpr std::size_t kQueriesOfTile = 96;
 constexpr std::size_t kRowsOfTile = 32;
 
-std::size_t rows_of_tile(std::size_t group) { return std::clamp<std::size_t>(kQueriesOfTile / group, 1, kRowsOfTile); }
+std::size_t rows_of_tile(std::size_t group) {
+  return std::clamp<std::size_t>(kQueriesOfTile / group, 1, kRowsOfTile);
+}
 
 // Of one kv head, or few of each kv head.
 std::size_t most_queries(std::size_t group, std::size_t kv_heads) {
@@ -49,15 +51,17 @@ void attention(const Attention& job, AttentionWorkspace& workspace, Isa isa, Par
                 "the workspace was reserved for this shape and these threads");
   auto& tasks = workspace.tasks_;
   tasks.clear();
-  // Few rows read K and V once, all kv heads of a block in one go as they lie in memory, unless that leaves threads without work.
+  // Few rows read K and V once, all kv heads of a block in one go as they lie in memory, unless that leaves threads
+  // without work.
   const bool enough = parallel.threads() == 1 || job.sequences.size() >= 2 * parallel.threads();
   for (std::uint32_t s = 0; s < job.sequences.size(); ++s) {
     const std::size_t rows = job.sequences[s].rows;
     const std::uint32_t heads = enough && rows * group <= kAttentionFewQueries ? layout.kv_heads : 1;
-    for (std::size_t end = rows, first; end > 0; end = first) {   // later rows see more: the long tasks first
+    for (std::size_t end = rows, first; end > 0; end = first) {  // later rows see more: the long tasks first
       first = end > most ? end - most : 0;
       for (std::uint32_t kv_head = 0; kv_head < layout.kv_heads; kv_head += heads) {
-        tasks.push_back({s, kv_head, heads, static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(end - first)});
+        tasks.push_back(
+            {s, kv_head, heads, static_cast<std::uint32_t>(first), static_cast<std::uint32_t>(end - first)});
       }
     }
   }

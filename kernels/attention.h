@@ -10,12 +10,13 @@
 //     s[j] = 0, then fma(q'[d], k[j][d], s[j]) for d ascending
 //     new = max(largest, s[..]); correction = exp(largest - new); largest = new         exp: cpu/lane_math.h
 //     total[l] = total[l] * correction; acc[d] = acc[d] * correction
-//     w[j] = exp(s[j] - largest); total[j % 16] = total[j % 16] + w[j], acc[d] = fma(w[j], v[j][d], acc[d]), j ascending
+//     for j ascending:  w = exp(s[j] - largest); total[j % 16] = total[j % 16] + w; acc[d] = fma(w, v[j][d], acc[d])
 //   out[d] = acc[d] * (1 / total folded as in rms_norm.h)
-// So a row's bits depend on its query, the stored K and V, and its position: not on blocks, batch, chunking, threads or ISA. A lane is
-// a position for the scores and a dimension for the sums; nothing is added across lanes but the total.
+// So a row's bits depend on its query, the stored K and V, and its position: not on blocks, batch, chunking, threads or
+// ISA. A lane is a position for the scores and a dimension for the sums; nothing is added across lanes but the total.
 // Sources: online softmax, Milakov and Gimelshein, 2018; FlashAttention, Dao et al., 2022; paged KV, Kwon et al., 2023.
-// Cost: 2 fma for each (head, position, dimension); a kv head's K and V are read once for all heads and up to 32 rows that share it.
+// Cost: 2 fma for each (head, position, dimension); a kv head's K and V are read once for all heads and up to 32 rows
+// that share it.
 #pragma once
 
 #include <cstddef>
@@ -32,18 +33,18 @@ namespace baton::kernels {
 
 // Adjacent rows of one sequence: positions first_position .. first_position + rows - 1.
 struct AttentionRows {
-  const std::uint32_t* blocks = nullptr;   // the sequence's block table, from position 0, up to the last row's block
+  const std::uint32_t* blocks = nullptr;  // the sequence's block table, from position 0, up to the last row's block
   std::uint32_t first_position = 0;
-  std::size_t first_row = 0;               // of q and out
+  std::size_t first_row = 0;  // of q and out
   std::size_t rows = 0;
 };
 
 struct Attention {
-  KvLayout layout;                         // block_tokens: a multiple of 16
+  KvLayout layout;  // block_tokens: a multiple of 16
   const std::byte* arena = nullptr;
-  std::size_t heads = 0;                   // a multiple of layout.kv_heads
+  std::size_t heads = 0;  // a multiple of layout.kv_heads
   const float* q = nullptr;
-  std::size_t q_stride = 0;                // floats
+  std::size_t q_stride = 0;  // floats
   float* out = nullptr;
   std::size_t out_stride = 0;
   std::span<const AttentionRows> sequences;
@@ -52,7 +53,8 @@ struct Attention {
 // Scratch for every thread, kept from call to call.
 class AttentionWorkspace {
  public:
-  bool reserve(const KvLayout& layout, std::size_t heads, unsigned threads);   // false: no memory. Before the first attention().
+  bool reserve(const KvLayout& layout, std::size_t heads,
+               unsigned threads);  // false: no memory. Before the first attention().
 
  private:
   friend void attention(const Attention& job, AttentionWorkspace& workspace, Isa isa, Parallel& parallel);

@@ -19,7 +19,7 @@ namespace baton::kernels {
 
 struct RmsNorm {
   const float* x = nullptr;
-  std::size_t x_stride = 0;      // floats
+  std::size_t x_stride = 0;  // floats
   std::size_t rows = 0;
   std::size_t columns = 0;
   const float* weight = nullptr;
@@ -27,6 +27,6 @@ struct RmsNorm {
   float* out = nullptr;
   std::size_t out_stride = 0;
 };
-void rms_norm(const RmsNorm& job, Isa isa);   // on the calling thread
+void rms_norm(const RmsNorm& job, Isa isa);  // on the calling thread
 
 }  // namespace baton::kernels

@@ -1,5 +1,6 @@
-// Rotary position embedding of `heads` adjacent heads of one token, in place: the pair (i, i + pairs) of each head, i < pairs, turns by
-// the token's angle i. Values from 2 * pairs on stay. (A model that pairs neighbours has its rows reordered when it is loaded.)
+// Rotary position embedding of `heads` adjacent heads of one token, in place: the pair (i, i + pairs) of each head, i <
+// pairs, turns by the token's angle i. Values from 2 * pairs on stay. (A model that pairs neighbours has its rows
+// reordered when it is loaded.)
 //   x         [heads][head_dim] fp32
 //   cos, sin  [pairs] fp32, of the token's position
 //
@@ -17,10 +18,10 @@ struct Rope {
   float* x = nullptr;
   std::size_t heads = 0;
   std::size_t head_dim = 0;
-  std::size_t pairs = 0;         // 2 * pairs <= head_dim
+  std::size_t pairs = 0;  // 2 * pairs <= head_dim
   const float* cos = nullptr;
   const float* sin = nullptr;
 };
-void rope(const Rope& job, Isa isa);   // on the calling thread
+void rope(const Rope& job, Isa isa);  // on the calling thread
 
 }  // namespace baton::kernels

@@ -27,13 +27,16 @@ void rope(const Rope& job, Isa isa) {
   row_kernels(isa).rope(job);
 }
 
-void swiglu(const Swiglu& job, Isa isa) { row_kernels(isa).swiglu(job); }
+void swiglu(const Swiglu& job, Isa isa) {
+  row_kernels(isa).swiglu(job);
+}
 
-void store_kv(const KvLayout& layout, std::byte* arena, std::uint32_t block, std::uint32_t token_in_block, const float* k, const float* v,
-              Isa isa) {
+void store_kv(const KvLayout& layout, std::byte* arena, std::uint32_t block, std::uint32_t token_in_block,
+              const float* k, const float* v, Isa isa) {
   BATON_REQUIRE(token_in_block < layout.block_tokens, "a token lies inside its block");
   for (std::uint32_t head = 0; head < layout.kv_heads; ++head) {
-    const std::size_t at[2] = {layout.k_element(block, head, token_in_block), layout.v_element(block, head, token_in_block)};
+    const std::size_t at[2] = {layout.k_element(block, head, token_in_block),
+                               layout.v_element(block, head, token_in_block)};
     const float* const from[2] = {k + std::size_t{head} * layout.head_dim, v + std::size_t{head} * layout.head_dim};
     for (int half = 0; half < 2; ++half) {
       std::byte* const to = arena + at[half] * bytes_of(layout.type);

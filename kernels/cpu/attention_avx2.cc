@@ -3,6 +3,8 @@
 
 namespace baton::kernels {
 
-void attention_avx2(const AttentionTile& tile) { attention_on<LanesAvx2>(tile); }
+void attention_avx2(const AttentionTile& tile) {
+  attention_on<LanesAvx2>(tile);
+}
 
 }  // namespace baton::kernels

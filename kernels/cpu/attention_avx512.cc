@@ -3,6 +3,8 @@
 
 namespace baton::kernels {
 
-void attention_avx512(const AttentionTile& tile) { attention_on<LanesAvx512>(tile); }
+void attention_avx512(const AttentionTile& tile) {
+  attention_on<LanesAvx512>(tile);
+}
 
 }  // namespace baton::kernels

@@ -3,6 +3,8 @@
 
 namespace baton::kernels {
 
-void attention_scalar(const AttentionTile& tile) { attention_on<LanesScalar>(tile); }
+void attention_scalar(const AttentionTile& tile) {
+  attention_on<LanesScalar>(tile);
+}
 
 }  // namespace baton::kernels

@@ -1,5 +1,5 @@
-// Sixteen floats in two AVX2 registers, lanes 0..7 and 8..15; the meaning of each operation is lanes_scalar.h's. Empty for a compiler
-// without AVX2.
+// Sixteen floats in two AVX2 registers, lanes 0..7 and 8..15; the meaning of each operation is lanes_scalar.h's. Empty
+// for a compiler without AVX2.
 #pragma once
 
 #if defined(__AVX2__) && defined(__FMA__)
@@ -41,15 +41,27 @@ struct LanesAvx2 {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), packed);
   }
 
-  friend LanesAvx2 operator+(LanesAvx2 a, LanesAvx2 b) { return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)}; }
-  friend LanesAvx2 operator-(LanesAvx2 a, LanesAvx2 b) { return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)}; }
-  friend LanesAvx2 operator*(LanesAvx2 a, LanesAvx2 b) { return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)}; }
-  friend LanesAvx2 operator/(LanesAvx2 a, LanesAvx2 b) { return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)}; }
+  friend LanesAvx2 operator+(LanesAvx2 a, LanesAvx2 b) {
+    return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+  }
+  friend LanesAvx2 operator-(LanesAvx2 a, LanesAvx2 b) {
+    return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+  }
+  friend LanesAvx2 operator*(LanesAvx2 a, LanesAvx2 b) {
+    return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+  }
+  friend LanesAvx2 operator/(LanesAvx2 a, LanesAvx2 b) {
+    return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+  }
   static LanesAvx2 fma(LanesAvx2 a, LanesAvx2 b, LanesAvx2 c) {
     return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
   }
-  static LanesAvx2 max(LanesAvx2 a, LanesAvx2 b) { return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)}; }
-  static LanesAvx2 min(LanesAvx2 a, LanesAvx2 b) { return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)}; }
+  static LanesAvx2 max(LanesAvx2 a, LanesAvx2 b) {
+    return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+  }
+  static LanesAvx2 min(LanesAvx2 a, LanesAvx2 b) {
+    return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
+  }
   static LanesAvx2 first(std::size_t count, LanesAvx2 a, LanesAvx2 b) {
     const std::size_t lower = count < 8 ? count : 8;
     return {_mm256_blendv_ps(b.low, a.low, _mm256_castsi256_ps(mask(lower))),
@@ -97,7 +109,7 @@ struct LanesAvx2 {
   }
 
  private:
-  static __m256i mask(std::size_t count) {   // of the first `count` of 8 lanes
+  static __m256i mask(std::size_t count) {  // of the first `count` of 8 lanes
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
   }
   static __m256 wide_bf16(const std::uint16_t* from) {
@@ -108,7 +120,8 @@ struct LanesAvx2 {
     const __m256i bits = _mm256_castps_si256(x);
     const __m256i upper = _mm256_srli_epi32(bits, 16);
     const __m256i odd = _mm256_and_si256(upper, _mm256_set1_epi32(1));
-    const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
+    const __m256i rounded =
+        _mm256_srli_epi32(_mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
     const __m256i quiet = _mm256_or_si256(upper, _mm256_set1_epi32(0x40));
     return _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q)));
   }
@@ -120,9 +133,10 @@ struct LanesAvx2 {
   // Word c of eight rows: lane r of to[c] = the 32-bit word c of row r.
   [[gnu::always_inline]] static void turn_words(const std::byte* from, std::size_t stride, __m256i (&to)[4]) {
     __m256i rows[4];
-    for (std::size_t i = 0; i < 4; ++i) {   // rows[i]: rows i and 4 + i in the halves
-      rows[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i * stride))),
-                                        _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + (4 + i) * stride)), 1);
+    for (std::size_t i = 0; i < 4; ++i) {  // rows[i]: rows i and 4 + i in the halves
+      rows[i] = _mm256_inserti128_si256(
+          _mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i * stride))),
+          _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + (4 + i) * stride)), 1);
     }
     const __m256i a = _mm256_unpacklo_epi32(rows[0], rows[1]), b = _mm256_unpackhi_epi32(rows[0], rows[1]);
     const __m256i c = _mm256_unpacklo_epi32(rows[2], rows[3]), d = _mm256_unpackhi_epi32(rows[2], rows[3]);

@@ -1,9 +1,10 @@
-// Sixteen floats that are worked on side by side: the vocabulary in which the row operators and attention are written once, as
-// templates over it. This one is plain C++ and so the meaning of the others (lanes_avx2.h, lanes_avx512.h), which give the same bits.
+// Sixteen floats that are worked on side by side: the vocabulary in which the row operators and attention are written
+// once, as templates over it. This one is plain C++ and so the meaning of the others (lanes_avx2.h, lanes_avx512.h),
+// which give the same bits.
 //
-// Each operation rounds once, to nearest; fma does not round its product. Reductions fold the upper half onto the lower one,
-// four times: lane i takes lane i + 8, then i + 4, i + 2, i + 1. Not used here: reciprocal estimates, hardware bf16 conversion
-// (it flushes subnormals), anything of libm but fma, which is exact.
+// Each operation rounds once, to nearest; fma does not round its product. Reductions fold the upper half onto the lower
+// one, four times: lane i takes lane i + 8, then i + 4, i + 2, i + 1. Not used here: reciprocal estimates, hardware
+// bf16 conversion (it flushes subnormals), anything of libm but fma, which is exact.
 #pragma once
 
 #include <bit>
@@ -16,13 +17,17 @@ namespace baton::kernels {
 
 inline constexpr std::size_t kLanes = 16;
 
-[[gnu::always_inline]] inline float widened(float x) { return x; }
-[[gnu::always_inline]] inline float widened(std::uint16_t bf16) { return float_from_bf16(bf16); }
+[[gnu::always_inline]] inline float widened(float x) {
+  return x;
+}
+[[gnu::always_inline]] inline float widened(std::uint16_t bf16) {
+  return float_from_bf16(bf16);
+}
 
 struct LanesScalar {
   float at[kLanes];
 
-  static constexpr std::size_t kTileColumns = 1;   // Lanes across one register tile of attention; see attention_body.h
+  static constexpr std::size_t kTileColumns = 1;  // Lanes across one register tile of attention; see attention_body.h
 
   template <class Make>
   static LanesScalar make(const Make& value_of) {
@@ -81,7 +86,8 @@ struct LanesScalar {
   // x * 2^n, where n stands in the low bits of `shifted`, as adding 1.5 * 2^23 leaves it there.
   static LanesScalar scale_by_power(const LanesScalar& x, const LanesScalar& shifted) {
     return make([&](std::size_t i) {
-      return std::bit_cast<float>(std::bit_cast<std::uint32_t>(x.at[i]) + (std::bit_cast<std::uint32_t>(shifted.at[i]) << 23));
+      return std::bit_cast<float>(std::bit_cast<std::uint32_t>(x.at[i]) +
+                                  (std::bit_cast<std::uint32_t>(shifted.at[i]) << 23));
     });
   }
 
@@ -95,7 +101,8 @@ struct LanesScalar {
   float largest() const {
     LanesScalar fold = *this;
     for (std::size_t width = kLanes / 2; width > 0; width /= 2) {
-      for (std::size_t i = 0; i < width; ++i) fold.at[i] = fold.at[i] > fold.at[i + width] ? fold.at[i] : fold.at[i + width];
+      for (std::size_t i = 0; i < width; ++i)
+        fold.at[i] = fold.at[i] > fold.at[i + width] ? fold.at[i] : fold.at[i + width];
     }
     return fold.at[0];
   }

@@ -1,5 +1,5 @@
-// The per-row operators, written once over lanes; each instruction set's file instantiates them. Operations stand in the order that
-// the contracts give (rms_norm.h, rope.h, swiglu.h, kv_store.h).
+// The per-row operators, written once over lanes; each instruction set's file instantiates them. Operations stand in
+// the order that the contracts give (rms_norm.h, rope.h, swiglu.h, kv_store.h).
 #pragma once
 
 #include <cstddef>

@@ -25,16 +25,19 @@ Status BatchRows::set(std::span<const SequenceChunk> batch, const BatchLimits& l
   for (std::size_t i = 0; i < batch.size(); ++i) {
     if (auto added = add(batch[i], i, limits); !added) return added;
   }
-  if (tokens_.size() > limits.tokens) return refused("a batch of {} tokens, the device takes {}", tokens_.size(), limits.tokens);
+  if (tokens_.size() > limits.tokens)
+    return refused("a batch of {} tokens, the device takes {}", tokens_.size(), limits.tokens);
   for (std::size_t i = 0; i < sequences_.size(); ++i) sequences_[i].blocks = blocks_.data() + first_block_[i];
   return ok();
 }
 
 Status BatchRows::add(const SequenceChunk& chunk, std::size_t index, const BatchLimits& limits) {
   const std::uint64_t end = std::uint64_t{chunk.start} + chunk.tokens.size();
-  if (end > limits.positions) return refused("sequence {} of the batch ends at {}, the model at {}", index, end, limits.positions);
+  if (end > limits.positions)
+    return refused("sequence {} of the batch ends at {}, the model at {}", index, end, limits.positions);
   const std::uint64_t needed = (end + limits.block_tokens - 1) / limits.block_tokens;
-  if (chunk.blocks.size() < needed) return refused("sequence {} has {} blocks and needs {}", index, chunk.blocks.size(), needed);
+  if (chunk.blocks.size() < needed)
+    return refused("sequence {} has {} blocks and needs {}", index, chunk.blocks.size(), needed);
   if (chunk.tokens.empty()) return ok();
 
   const auto first_row = tokens_.size();
@@ -62,12 +65,14 @@ Status BatchRows::add(const SequenceChunk& chunk, std::size_t index, const Batch
 std::span<const kernels::AttentionRows> BatchRows::slice(std::size_t first, std::size_t last) {
   slice_.clear();
   for (const kernels::AttentionRows& sequence : sequences_) {
-    const std::size_t begin = std::max(first, sequence.first_row), end = std::min(last, sequence.first_row + sequence.rows);
+    const std::size_t begin = std::max(first, sequence.first_row),
+                      end = std::min(last, sequence.first_row + sequence.rows);
     if (begin >= end) continue;
-    slice_.push_back({.blocks = sequence.blocks,
-                      .first_position = sequence.first_position + static_cast<std::uint32_t>(begin - sequence.first_row),
-                      .first_row = begin - first,
-                      .rows = end - begin});
+    slice_.push_back(
+        {.blocks = sequence.blocks,
+         .first_position = sequence.first_position + static_cast<std::uint32_t>(begin - sequence.first_row),
+         .first_row = begin - first,
+         .rows = end - begin});
   }
   return slice_;
 }

@@ -18,14 +18,19 @@ namespace {
 // Raised when an operator's order of operations changes: instances whose bits differ must not share KV.
 constexpr const char* kNumerics = "baton cpu 1: chunks of 64, int8 activations per 32, exp of degree 6";
 
-Error refused(ErrorCode code, std::string message) { return {code, Scope::instance, std::move(message)}; }
+Error refused(ErrorCode code, std::string message) {
+  return {code, Scope::instance, std::move(message)};
+}
 
 Result<kernels::Isa> choose_isa(const std::string& name) {
   if (name.empty()) return kernels::best_isa();
   const auto isa = kernels::parse_isa(name);
-  if (!isa) return refused(ErrorCode::unsupported, fmt::format("no instruction set is called {}: use scalar, avx2 or avx512", name));
+  if (!isa)
+    return refused(ErrorCode::unsupported,
+                   fmt::format("no instruction set is called {}: use scalar, avx2 or avx512", name));
   if (!kernels::isa_present(*isa)) {
-    return refused(ErrorCode::unsupported, fmt::format("this CPU has no {}; it has {}", name, kernels::to_string(kernels::best_isa())));
+    return refused(ErrorCode::unsupported,
+                   fmt::format("this CPU has no {}; it has {}", name, kernels::to_string(kernels::best_isa())));
   }
   return *isa;
 }
@@ -35,14 +40,15 @@ Result<std::uint32_t> choose_length(const ModelSpec& spec, std::uint32_t asked) 
   const bool windowed = spec.sliding_window != 0 && spec.sliding_window < spec.context;
   const std::uint32_t most = windowed ? spec.sliding_window : spec.context;
   if (asked <= most) return asked == 0 ? most : asked;
-  return refused(ErrorCode::invalid_argument, fmt::format("a length of {} tokens is more than the model's {} of {}: use at most that",
-                                                          asked, windowed ? "sliding window" : "context", most));
+  return refused(ErrorCode::invalid_argument,
+                 fmt::format("a length of {} tokens is more than the model's {} of {}: use at most that", asked,
+                             windowed ? "sliding window" : "context", most));
 }
 
 class CpuDevice final : public Device {
  public:
-  CpuDevice(const LoadedModel& model, DeviceWeights weights, const CpuDeviceOptions& options, kernels::Isa isa, std::uint32_t length,
-            std::unique_ptr<kernels::Parallel> parallel)
+  CpuDevice(const LoadedModel& model, DeviceWeights weights, const CpuDeviceOptions& options, kernels::Isa isa,
+            std::uint32_t length, std::unique_ptr<kernels::Parallel> parallel)
       : layout_{.layers = model.spec().layers,
                 .kv_heads = model.spec().kv_heads,
                 .head_dim = model.spec().head_dim,
@@ -67,7 +73,10 @@ class CpuDevice final : public Device {
   std::uint32_t max_batch_tokens() const override { return batch_tokens_; }
 
   Result<BatchLogits> run(std::span<const SequenceChunk> batch, LayerObserver* observer) override {
-    const BatchLimits limits{.tokens = batch_tokens_, .positions = length_, .vocabulary = vocabulary_, .blocks = kv_.blocks(),
+    const BatchLimits limits{.tokens = batch_tokens_,
+                             .positions = length_,
+                             .vocabulary = vocabulary_,
+                             .blocks = kv_.blocks(),
                              .block_tokens = layout_.block_tokens};
     if (auto set = rows_.set(batch, limits); !set) return set.error();
     auto logits = graph_.run(rows_, kv_, observer);
@@ -106,9 +115,11 @@ Result<std::unique_ptr<Device>> make_cpu_device(const LoadedModel& model, const 
   const auto length = choose_length(model.spec(), options.max_model_len);
   if (!length) return length.error();
   if (options.block_tokens != 16 && options.block_tokens != 32 && options.block_tokens != 64) {
-    return refused(ErrorCode::invalid_argument, fmt::format("a block of {} tokens: use 16, 32 or 64", options.block_tokens));
+    return refused(ErrorCode::invalid_argument,
+                   fmt::format("a block of {} tokens: use 16, 32 or 64", options.block_tokens));
   }
-  if (options.max_batch_tokens == 0) return refused(ErrorCode::invalid_argument, "batches of 0 tokens do no work: allow some");
+  if (options.max_batch_tokens == 0)
+    return refused(ErrorCode::invalid_argument, "batches of 0 tokens do no work: allow some");
   auto parallel = std::make_unique<kernels::Parallel>(options.threads);
   auto weights = DeviceWeights::make(model, *parallel);
   if (!weights) return weights.error();

@@ -27,7 +27,8 @@ LayerParts parts_of(const LayerTensors& tensors, const ModelSpec& spec) {
 
 // A vector over heads, reordered as the rows of its matrix are.
 std::vector<float> in_order(const TensorView& vector, std::uint32_t heads, const ModelSpec& spec, bool rotated) {
-  std::vector<float> values = vector.present() ? dequantised(vector) : std::vector<float>(std::size_t{heads} * spec.head_dim, 0.0f);
+  std::vector<float> values =
+      vector.present() ? dequantised(vector) : std::vector<float>(std::size_t{heads} * spec.head_dim, 0.0f);
   if (!rotated || spec.rope_pairing == RopePairing::half) return values;
   std::vector<float> out;
   for (const std::uint32_t from : halves_order(heads, spec.head_dim, spec.rope_dim)) out.push_back(values[from]);
@@ -44,7 +45,8 @@ std::vector<float> stacked_bias(const LayerTensors& tensors, const ModelSpec& sp
 
 Error no_memory(std::size_t bytes) {
   return {ErrorCode::out_of_memory, Scope::instance,
-          fmt::format("no memory for the model's weights ({} MiB): use a smaller model or a machine with more memory", bytes >> 20)};
+          fmt::format("no memory for the model's weights ({} MiB): use a smaller model or a machine with more memory",
+                      bytes >> 20)};
 }
 
 }  // namespace
@@ -55,7 +57,8 @@ Result<DeviceWeights> DeviceWeights::make(const LoadedModel& model, kernels::Par
   std::size_t bytes = Linear::arena_bytes(head);
   for (std::uint32_t i = 0; i < spec.layers; ++i) {
     const LayerParts parts = parts_of(model.layer(i), spec);
-    for (const auto* linear : {&parts.qkv, &parts.o, &parts.gate_up, &parts.down}) bytes += Linear::arena_bytes(*linear);
+    for (const auto* linear : {&parts.qkv, &parts.o, &parts.gate_up, &parts.down})
+      bytes += Linear::arena_bytes(*linear);
   }
   const TensorView& table = model.embedding();
   auto arena = kernels::Arena::allocate(bytes);
@@ -90,7 +93,8 @@ Result<DeviceWeights> DeviceWeights::make(const LoadedModel& model, kernels::Par
 
 void DeviceWeights::embed(TokenId token, float* to) const {
   const std::size_t bytes = bytes_of_row(table_type_, columns_);
-  kernels::dequantize_row(weight_type(table_type_), table_.data() + static_cast<std::size_t>(token) * bytes, columns_, to);
+  kernels::dequantize_row(weight_type(table_type_), table_.data() + static_cast<std::size_t>(token) * bytes, columns_,
+                          to);
 }
 
 }  // namespace baton

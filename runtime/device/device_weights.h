@@ -1,4 +1,5 @@
-// A model's weights as the device runs them: matrices repacked into one arena, vectors as floats, rotated heads paired as halves.
+// A model's weights as the device runs them: matrices repacked into one arena, vectors as floats, rotated heads paired
+// as halves.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +15,11 @@ namespace baton {
 
 struct DeviceLayer {
   std::vector<float> attn_norm, ffn_norm;
-  std::vector<float> qkv_bias;             // [q | k | v]; empty: none
-  std::vector<float> q_norm, k_norm;       // [head_dim]; empty: none
-  Linear qkv;                              // outputs [q heads | k heads | v heads]
+  std::vector<float> qkv_bias;        // [q | k | v]; empty: none
+  std::vector<float> q_norm, k_norm;  // [head_dim]; empty: none
+  Linear qkv;                         // outputs [q heads | k heads | v heads]
   Linear o;
-  Linear gate_up;                          // outputs [gate | up]
+  Linear gate_up;  // outputs [gate | up]
   Linear down;
 };
 
@@ -30,13 +31,13 @@ class DeviceWeights {
   std::span<const DeviceLayer> layers() const { return layers_; }
   const std::vector<float>& output_norm() const { return output_norm_; }
   const Linear& head() const { return head_; }
-  void embed(TokenId token, float* to) const;   // one row of the embedding table, dequantised
+  void embed(TokenId token, float* to) const;  // one row of the embedding table, dequantised
 
  private:
   DeviceWeights() = default;
 
   kernels::Arena arena_;
-  kernels::Arena table_;                   // the embedding's rows as in the file: a row of the packed head is not contiguous
+  kernels::Arena table_;  // the embedding's rows as in the file: a row of the packed head is not contiguous
   TensorType table_type_ = TensorType::f32;
   std::size_t columns_ = 0;
   std::vector<DeviceLayer> layers_;

@@ -21,11 +21,12 @@ bool exceeds_memory(std::size_t bytes) {
 
 Status KvArena::allocate(std::uint32_t blocks) {
   CHECK(blocks_ == 0, "the KV arena is allocated once");
-  if (blocks == 0) return Error{ErrorCode::invalid_argument, Scope::instance, "a KV cache of 0 blocks holds no token: give it some"};
+  if (blocks == 0)
+    return Error{ErrorCode::invalid_argument, Scope::instance, "a KV cache of 0 blocks holds no token: give it some"};
   const std::size_t bytes = blocks * layout_.block_bytes(), all = bytes * layout_.layers;
   const Error no_memory{ErrorCode::out_of_memory, Scope::instance,
-                        fmt::format("no memory for {} KV blocks of {} tokens ({} MiB): ask for fewer blocks", blocks, layout_.block_tokens,
-                                    all >> 20)};
+                        fmt::format("no memory for {} KV blocks of {} tokens ({} MiB): ask for fewer blocks", blocks,
+                                    layout_.block_tokens, all >> 20)};
   if (exceeds_memory(all)) return no_memory;
   for (std::uint32_t i = 0; i < layout_.layers; ++i) {
     auto arena = kernels::Arena::allocate(bytes);
@@ -33,7 +34,7 @@ Status KvArena::allocate(std::uint32_t blocks) {
       layers_.clear();
       return no_memory;
     }
-    std::memset(arena->data(), 0, arena->size());   // resident now: no request pays for a page fault
+    std::memset(arena->data(), 0, arena->size());  // resident now: no request pays for a page fault
     layers_.push_back(std::move(*arena));
   }
   blocks_ = blocks;
@@ -41,8 +42,8 @@ Status KvArena::allocate(std::uint32_t blocks) {
 }
 
 HostRuns KvArena::view(std::uint32_t layer, BlockId block, std::uint32_t tokens) const {
-  CHECK(layer < layers_.size() && block.value < blocks_ && tokens <= layout_.block_tokens, "layer {} block {} tokens {}", layer,
-        block.value, tokens);
+  CHECK(layer < layers_.size() && block.value < blocks_ && tokens <= layout_.block_tokens,
+        "layer {} block {} tokens {}", layer, block.value, tokens);
   std::byte* const base = layers_[layer].data() + block.value * layout_.block_bytes();
   if (tokens == layout_.block_tokens) {
     const auto bytes = static_cast<std::uint32_t>(layout_.block_bytes());
@@ -59,7 +60,8 @@ void KvArena::copy_out(std::uint32_t layer, BlockId block, std::uint32_t tokens,
   const HostRuns from = view(layer, block, tokens);
   CHECK(to.size() == from.bytes(), "{} tokens take {} bytes, not {}", tokens, from.bytes(), to.size());
   for (std::uint32_t i = 0; i < from.runs; ++i) {
-    std::memcpy(to.data() + std::size_t{i} * from.run_bytes, from.base + std::size_t{i} * from.stride_bytes, from.run_bytes);
+    std::memcpy(to.data() + std::size_t{i} * from.run_bytes, from.base + std::size_t{i} * from.stride_bytes,
+                from.run_bytes);
   }
 }
 
@@ -75,7 +77,8 @@ void KvArena::copy_block(BlockId from, BlockId to) {
   CHECK(from.value < blocks_ && to.value < blocks_, "block {} to {}", from.value, to.value);
   if (from == to) return;
   for (const kernels::Arena& arena : layers_) {
-    std::memcpy(arena.data() + to.value * layout_.block_bytes(), arena.data() + from.value * layout_.block_bytes(), layout_.block_bytes());
+    std::memcpy(arena.data() + to.value * layout_.block_bytes(), arena.data() + from.value * layout_.block_bytes(),
+                layout_.block_bytes());
   }
 }
 

@@ -18,7 +18,7 @@ namespace baton {
 class KvArena {
  public:
   explicit KvArena(const KvLayout& layout) : layout_(layout) {}
-  Status allocate(std::uint32_t blocks);   // once; errors: out_of_memory, invalid_argument (no blocks)
+  Status allocate(std::uint32_t blocks);  // once; errors: out_of_memory, invalid_argument (no blocks)
 
   std::uint32_t blocks() const { return blocks_; }
   std::byte* layer(std::uint32_t index) const { return layers_[index].data(); }

@@ -35,15 +35,24 @@ std::vector<std::byte> reordered(const LinearPart& part) {
 kernels::WeightType weight_type(TensorType type) {
   using kernels::WeightType;
   switch (type) {
-    case TensorType::f32: return WeightType::f32;
-    case TensorType::f16: return WeightType::f16;
-    case TensorType::bf16: return WeightType::bf16;
-    case TensorType::q8_0: return WeightType::q8_0;
-    case TensorType::q4_0: return WeightType::q4_0;
-    case TensorType::q4_1: return WeightType::q4_1;
-    case TensorType::q4_k: return WeightType::q4_k;
-    case TensorType::q5_k: return WeightType::q5_k;
-    case TensorType::q6_k: return WeightType::q6_k;
+    case TensorType::f32:
+      return WeightType::f32;
+    case TensorType::f16:
+      return WeightType::f16;
+    case TensorType::bf16:
+      return WeightType::bf16;
+    case TensorType::q8_0:
+      return WeightType::q8_0;
+    case TensorType::q4_0:
+      return WeightType::q4_0;
+    case TensorType::q4_1:
+      return WeightType::q4_1;
+    case TensorType::q4_k:
+      return WeightType::q4_k;
+    case TensorType::q5_k:
+      return WeightType::q5_k;
+    case TensorType::q6_k:
+      return WeightType::q6_k;
   }
   CHECK(false, "tensor type {}", static_cast<int>(type));
   return WeightType::f32;
@@ -53,7 +62,8 @@ std::vector<float> dequantised(const TensorView& vector) {
   std::vector<float> out(vector.rows * vector.columns);
   const std::size_t bytes = bytes_of_row(vector.type, vector.columns);
   for (std::size_t row = 0; row < vector.rows; ++row) {
-    kernels::dequantize_row(weight_type(vector.type), vector.data.data() + row * bytes, vector.columns, out.data() + row * vector.columns);
+    kernels::dequantize_row(weight_type(vector.type), vector.data.data() + row * bytes, vector.columns,
+                            out.data() + row * vector.columns);
   }
   return out;
 }
@@ -74,7 +84,8 @@ std::size_t Linear::arena_bytes(std::span<const LinearPart> parts) {
   for (std::size_t begin = 0, end; begin < parts.size(); begin = end) {
     end = end_of_run(parts, begin);
     const std::size_t rows = rows_of(parts.subspan(begin, end - begin));
-    bytes += (kernels::packed_bytes(weight_type(parts[begin].tensor.type), rows, parts[begin].tensor.columns) + 63) / 64 * 64;
+    bytes += (kernels::packed_bytes(weight_type(parts[begin].tensor.type), rows, parts[begin].tensor.columns) + 63) /
+             64 * 64;
   }
   return bytes;
 }
@@ -101,7 +112,8 @@ Linear::Linear(std::span<const LinearPart> parts, kernels::Arena& arena, kernels
   }
 }
 
-void Linear::run(Compute& compute, const float* x, std::size_t x_stride, std::size_t rows, const kernels::MatmulOut& out) const {
+void Linear::run(Compute& compute, const float* x, std::size_t x_stride, std::size_t rows,
+                 const kernels::MatmulOut& out) const {
   bool prepared[2] = {false, false};
   for (const Piece& piece : pieces_) {
     const kernels::ActivationKind kind = kernels::activation_kind(piece.weight.type);

@@ -1,5 +1,6 @@
-// A linear layer: one or more of a model's matrices, stacked, that read the same input (Q, K and V; gate and up). Matrices of one type
-// that follow each other are packed as one; others (a file may mix types) are run one after the other into their part of the output.
+// A linear layer: one or more of a model's matrices, stacked, that read the same input (Q, K and V; gate and up).
+// Matrices of one type that follow each other are packed as one; others (a file may mix types) are run one after the
+// other into their part of the output.
 #pragma once
 
 #include <cstddef>
@@ -30,8 +31,9 @@ struct LinearPart {
 };
 
 kernels::WeightType weight_type(TensorType type);
-std::vector<float> dequantised(const TensorView& vector);   // all values, row after row
-// The order of rows that turns heads rotated as neighbours, (2i, 2i + 1) of the first rope_dim, into heads rotated as halves.
+std::vector<float> dequantised(const TensorView& vector);  // all values, row after row
+// The order of rows that turns heads rotated as neighbours, (2i, 2i + 1) of the first rope_dim, into heads rotated as
+// halves.
 std::vector<std::uint32_t> halves_order(std::uint32_t heads, std::uint32_t head_dim, std::uint32_t rope_dim);
 
 class Linear {
@@ -45,7 +47,8 @@ class Linear {
   std::size_t bytes() const { return bytes_; }
 
   // out[r][n] for `rows` rows of x[rows][inputs()], `x_stride` floats apart.
-  void run(Compute& compute, const float* x, std::size_t x_stride, std::size_t rows, const kernels::MatmulOut& out) const;
+  void run(Compute& compute, const float* x, std::size_t x_stride, std::size_t rows,
+           const kernels::MatmulOut& out) const;
 
  private:
   struct Piece {

@@ -1,13 +1,15 @@
-// The forward pass of the llama family: Llama 2 and 3, SmolLM2, Mistral, TinyLlama; Qwen2 (biases on q, k, v), Qwen3 (norms on q, k).
+// The forward pass of the llama family: Llama 2 and 3, SmolLM2, Mistral, TinyLlama; Qwen2 (biases on q, k, v), Qwen3
+// (norms on q, k).
 //
 //   x = embedding
-//   for each layer:   x += o(attention(rope(norm(qkv(rms_norm(x)))))   K and V stored, rounded, before anything reads them
+//   for each layer:   x += o(attention(rope(norm(qkv(rms_norm(x))))))   K and V stored, rounded, before they are read
 //                     x += down(silu(gate) * up), of rms_norm(x)
 //   logits = head(rms_norm(x)), for the rows that want them
 //
-// Rows run through a layer in slices of kSliceRows, so that scratch is small and stays in cache; a slice needs only K and V of itself and
-// of earlier slices. In the last layer only rows between those with logits go on after their K and V are stored.
-// Every operator treats rows apart (its contract in kernels/ says so), so nothing here can change a row's bits.
+// Rows run through a layer in slices of kSliceRows, so that scratch is small and stays in cache; a slice needs only K
+// and V of itself and of earlier slices. In the last layer only rows between those with logits go on after their K and
+// V are stored. Every operator treats rows apart (its contract in kernels/ says so), so nothing here can change a row's
+// bits.
 #pragma once
 
 #include <cstddef>
@@ -26,8 +28,9 @@ namespace baton {
 
 class LlamaGraph {
  public:
-  LlamaGraph(ModelSpec spec, DeviceWeights weights, const KvLayout& layout, kernels::Isa isa, kernels::Parallel& parallel);
-  Status reserve(std::uint32_t batch_tokens);   // before run(); errors: out_of_memory
+  LlamaGraph(ModelSpec spec, DeviceWeights weights, const KvLayout& layout, kernels::Isa isa,
+             kernels::Parallel& parallel);
+  Status reserve(std::uint32_t batch_tokens);  // before run(); errors: out_of_memory
 
   const RopeAngles& angles() const { return angles_; }
 
@@ -38,7 +41,7 @@ class LlamaGraph {
   static constexpr std::size_t kSliceRows = 128;
 
   struct Slice {
-    std::size_t first, last;   // rows of the batch
+    std::size_t first, last;  // rows of the batch
     std::size_t size() const { return last - first; }
   };
 
@@ -50,7 +53,7 @@ class LlamaGraph {
   Result<std::span<const float>> logits(const BatchRows& rows);
   void normalise(const float* x, const std::vector<float>& weight, float* out) const;
   template <class Work>
-  void each_row(std::size_t rows, const Work& work);   // work(row), in parallel
+  void each_row(std::size_t rows, const Work& work);  // work(row), in parallel
 
   float* x_row(std::size_t row) const { return x_ + row * spec_.embedding; }
   float* normed_row(std::size_t row) const { return normed_ + row * spec_.embedding; }
@@ -65,8 +68,9 @@ class LlamaGraph {
   Compute compute_;
   kernels::AttentionWorkspace workspace_;
   kernels::Arena scratch_, logits_;
-  float *x_ = nullptr, *cos_ = nullptr, *sin_ = nullptr;                                       // [batch rows]
-  float *normed_ = nullptr, *qkv_ = nullptr, *heads_ = nullptr, *gate_up_ = nullptr, *hidden_ = nullptr;   // [rows of a slice]
+  float *x_ = nullptr, *cos_ = nullptr, *sin_ = nullptr;  // [batch rows]
+  float *normed_ = nullptr, *qkv_ = nullptr, *heads_ = nullptr, *gate_up_ = nullptr,
+        *hidden_ = nullptr;  // [rows of a slice]
 };
 
 }  // namespace baton

@@ -18,8 +18,8 @@ double power(double base, std::uint64_t exponent) {
   return result;
 }
 
-// base^(-1/n), by Newton's method on r^n = 1/base. From 1 it meets the root from above (or, for base < 1, after one step), where the
-// function is convex: it falls until rounding stops it.
+// base^(-1/n), by Newton's method on r^n = 1/base. From 1 it meets the root from above (or, for base < 1, after one
+// step), where the function is convex: it falls until rounding stops it.
 double inverse_root(double base, std::uint64_t n) {
   const double count = static_cast<double>(n), target = 1.0 / base;
   double root = 1.0;
@@ -34,10 +34,14 @@ double inverse_root(double base, std::uint64_t n) {
 
 double scaled(double frequency, const RopeScaling& scaling, std::size_t pair) {
   switch (scaling.kind) {
-    case RopeScaling::Kind::none: return frequency;
-    case RopeScaling::Kind::linear: return frequency / scaling.factor;
-    case RopeScaling::Kind::factors: return pair < scaling.factors.size() ? frequency / scaling.factors[pair] : frequency;
-    case RopeScaling::Kind::llama3: break;
+    case RopeScaling::Kind::none:
+      return frequency;
+    case RopeScaling::Kind::linear:
+      return frequency / scaling.factor;
+    case RopeScaling::Kind::factors:
+      return pair < scaling.factors.size() ? frequency / scaling.factors[pair] : frequency;
+    case RopeScaling::Kind::llama3:
+      break;
   }
   const double wavelength = kTwoPi / frequency, context = scaling.original_context;
   const double low = scaling.low_freq_factor, high = scaling.high_freq_factor, factor = scaling.factor;
@@ -52,7 +56,7 @@ double scaled(double frequency, const RopeScaling& scaling, std::size_t pair) {
 SineCosine sine_cosine(double angle) {
   // pi / 2 as three doubles; with fused operations the remainder is good to the last place of the angle.
   constexpr double kHigh = 0x1.921fb54442d18p+0, kMiddle = 0x1.1a62633145c07p-54, kLow = -0x1.f1976b7ed8fbcp-110;
-  constexpr double kShift = 0x1.8p52;   // adding and taking it away rounds to an integer
+  constexpr double kShift = 0x1.8p52;  // adding and taking it away rounds to an integer
   const double quarters = (angle * 0x1.45f306dc9c883p-1 + kShift) - kShift;
   double x = __builtin_fma(-quarters, kHigh, angle);
   x = __builtin_fma(-quarters, kMiddle, x);
@@ -66,10 +70,14 @@ SineCosine sine_cosine(double angle) {
   sine = __builtin_fma(sine * square, x, x);
   cosine = __builtin_fma(cosine, square, 1.0);
   switch (static_cast<std::uint64_t>(quarters) & 3) {
-    case 0: return {sine, cosine};
-    case 1: return {cosine, -sine};
-    case 2: return {-sine, -cosine};
-    default: return {-cosine, sine};
+    case 0:
+      return {sine, cosine};
+    case 1:
+      return {cosine, -sine};
+    case 2:
+      return {-sine, -cosine};
+    default:
+      return {-cosine, sine};
   }
 }
 

@@ -20,8 +20,9 @@ struct Shape {
 };
 
 const Shape kShapes[] = {
-    {9, 3, 64, 16, KvType::bf16}, {4, 4, 128, 32, KvType::bf16}, {8, 1, 32, 64, KvType::bf16}, {6, 2, 80, 16, KvType::f32},
-    {12, 2, 20, 16, KvType::bf16}, {14, 2, 48, 64, KvType::f32}, {3, 3, 10, 32, KvType::f32},
+    {9, 3, 64, 16, KvType::bf16}, {4, 4, 128, 32, KvType::bf16}, {8, 1, 32, 64, KvType::bf16},
+    {6, 2, 80, 16, KvType::f32},  {12, 2, 20, 16, KvType::bf16}, {14, 2, 48, 64, KvType::f32},
+    {3, 3, 10, 32, KvType::f32},
 };
 
 struct Part {
@@ -35,10 +36,14 @@ struct Cache {
   KvLayout layout;
   std::vector<std::byte> arena;
   std::vector<std::uint32_t> blocks;
-  std::vector<std::vector<float>> k, v;   // [kv_head], widened
+  std::vector<std::vector<float>> k, v;  // [kv_head], widened
 
   Cache(const Shape& shape, std::uint32_t tokens, std::uint64_t seed)
-      : layout{.layers = 1, .kv_heads = shape.kv_heads, .head_dim = shape.dim, .block_tokens = shape.block_tokens, .type = shape.type} {
+      : layout{.layers = 1,
+               .kv_heads = shape.kv_heads,
+               .head_dim = shape.dim,
+               .block_tokens = shape.block_tokens,
+               .type = shape.type} {
     const std::uint32_t count = layout.blocks_for(tokens);
     blocks.resize(count);
     std::iota(blocks.begin(), blocks.end(), 1);
@@ -48,7 +53,8 @@ struct Cache {
       for (const bool value : {false, true}) {
         auto x = random_floats(std::size_t{tokens} * shape.dim, seed + 2 * head + value, value ? 1.0f : 2.0f);
         for (std::uint32_t i = 0; i < x.size(); ++i) {
-          const std::uint32_t token = i / shape.dim, block = blocks[token / shape.block_tokens], at = token % shape.block_tokens;
+          const std::uint32_t token = i / shape.dim, block = blocks[token / shape.block_tokens],
+                              at = token % shape.block_tokens;
           put((value ? layout.v_element(block, head, at) : layout.k_element(block, head, at)) + i % shape.dim, x[i]);
         }
         (value ? v : k).push_back(std::move(x));
@@ -81,7 +87,8 @@ TEST_P(AttentionBits, are_those_of_the_contract_for_every_shape_of_rows) {
         for (std::uint32_t head = 0; head < shape.heads; ++head) {
           const auto from = q.begin() + static_cast<long>(row * stride + head * shape.dim);
           const std::uint32_t kv_head = head / (shape.heads / shape.kv_heads);
-          const auto one = specified_attention({from, from + shape.dim}, cache.k[kv_head], cache.v[kv_head], part.first + row + 1);
+          const auto one =
+              specified_attention({from, from + shape.dim}, cache.k[kv_head], cache.v[kv_head], part.first + row + 1);
           std::copy(one.begin(), one.end(), expected.begin() + static_cast<long>(row * stride + head * shape.dim));
         }
       }
@@ -90,12 +97,20 @@ TEST_P(AttentionBits, are_those_of_the_contract_for_every_shape_of_rows) {
         AttentionWorkspace workspace;
         ASSERT_TRUE(workspace.reserve(cache.layout, shape.heads, threads));
         std::vector<float> out(expected.size(), 5.0f);
-        const AttentionRows rows{.blocks = cache.blocks.data(), .first_position = part.first, .first_row = 0, .rows = part.rows};
-        attention({.layout = cache.layout, .arena = cache.arena.data(), .heads = shape.heads, .q = q.data(), .q_stride = stride,
-                   .out = out.data(), .out_stride = stride, .sequences = {&rows, 1}},
+        const AttentionRows rows{
+            .blocks = cache.blocks.data(), .first_position = part.first, .first_row = 0, .rows = part.rows};
+        attention({.layout = cache.layout,
+                   .arena = cache.arena.data(),
+                   .heads = shape.heads,
+                   .q = q.data(),
+                   .q_stride = stride,
+                   .out = out.data(),
+                   .out_stride = stride,
+                   .sequences = {&rows, 1}},
                   workspace, GetParam(), parallel);
-        EXPECT_TRUE(equal_bits(out, expected)) << shape.heads << '/' << shape.kv_heads << " heads of " << shape.dim << ", rows " << part.first
-                                               << " + " << part.rows << ", " << threads << " threads";
+        EXPECT_TRUE(equal_bits(out, expected))
+            << shape.heads << '/' << shape.kv_heads << " heads of " << shape.dim << ", rows " << part.first << " + "
+            << part.rows << ", " << threads << " threads";
       }
     }
   }

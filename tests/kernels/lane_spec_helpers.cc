@@ -26,11 +26,13 @@ float specified_exp(float x) {
   float r = std::fma(n, -0x1.62e4p-1f, x);
   r = std::fma(n, -0x1.7f7d1cp-20f, r);
   float p = 0x1.6a1a72p-10f;
-  for (const float c : {0x1.123fc6p-7f, 0x1.555916p-5f, 0x1.55548ap-3f, 0x1.fffffcp-2f, 1.0f, 1.0f}) p = std::fma(p, r, c);
+  for (const float c : {0x1.123fc6p-7f, 0x1.555916p-5f, 0x1.55548ap-3f, 0x1.fffffcp-2f, 1.0f, 1.0f})
+    p = std::fma(p, r, c);
   return std::ldexp(p, static_cast<int>(n));
 }
 
-std::vector<float> specified_attention(const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v, std::size_t count) {
+std::vector<float> specified_attention(const std::vector<float>& q, const std::vector<float>& k,
+                                       const std::vector<float>& v, std::size_t count) {
   const std::size_t dim = q.size();
   const float scale = 1.0f / std::sqrt(static_cast<float>(dim));
   float largest = -std::numeric_limits<float>::infinity(), total[16] = {};

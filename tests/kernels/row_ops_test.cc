@@ -37,14 +37,21 @@ TEST_P(RowOps, rms_norm_gives_the_bits_of_its_contract_in_place_too) {
     auto expected = x;
     for (std::size_t r = 0; r < rows; ++r) {
       float lanes[16] = {};
-      for (std::size_t i = 0; i < columns; ++i) lanes[i % 16] = std::fma(x[r * stride + i], x[r * stride + i], lanes[i % 16]);
+      for (std::size_t i = 0; i < columns; ++i)
+        lanes[i % 16] = std::fma(x[r * stride + i], x[r * stride + i], lanes[i % 16]);
       const float factor = 1.0f / std::sqrt(specified_fold(lanes) / static_cast<float>(columns) + 1e-5f);
       for (std::size_t i = 0; i < columns; ++i) expected[r * stride + i] = (x[r * stride + i] * factor) * weight[i];
     }
     auto out = x, in_place = x;
     for (auto* to : {&out, &in_place}) {
-      rms_norm({.x = to == &out ? x.data() : to->data(), .x_stride = stride, .rows = rows, .columns = columns, .weight = weight.data(),
-                .epsilon = 1e-5f, .out = to->data(), .out_stride = stride},
+      rms_norm({.x = to == &out ? x.data() : to->data(),
+                .x_stride = stride,
+                .rows = rows,
+                .columns = columns,
+                .weight = weight.data(),
+                .epsilon = 1e-5f,
+                .out = to->data(),
+                .out_stride = stride},
                GetParam());
       EXPECT_TRUE(equal_bits(*to, expected)) << columns;
     }
@@ -64,7 +71,8 @@ TEST_P(RowOps, rope_turns_the_pairs_of_each_head_and_leaves_the_rest) {
         expected[head * dim + pairs + i] = right[0] + right[1];
       }
     }
-    rope({.x = out.data(), .heads = heads, .head_dim = dim, .pairs = pairs, .cos = cos.data(), .sin = sin.data()}, GetParam());
+    rope({.x = out.data(), .heads = heads, .head_dim = dim, .pairs = pairs, .cos = cos.data(), .sin = sin.data()},
+         GetParam());
     EXPECT_TRUE(equal_bits(out, expected)) << pairs;
   }
 }
@@ -82,7 +90,12 @@ TEST_P(RowOps, swiglu_gives_the_bits_of_its_contract_and_writes_nothing_beside) 
         expected[r * (columns + 3) + i] = (gate / (1.0f + specified_exp(0.0f - gate))) * up;
       }
     }
-    swiglu({.gate = in.data(), .up = in.data() + columns, .in_stride = 2 * columns, .rows = rows, .columns = columns, .out = out.data(),
+    swiglu({.gate = in.data(),
+            .up = in.data() + columns,
+            .in_stride = 2 * columns,
+            .rows = rows,
+            .columns = columns,
+            .out = out.data(),
             .out_stride = columns + 3},
            GetParam());
     EXPECT_TRUE(equal_bits(out, expected)) << columns;
@@ -90,9 +103,17 @@ TEST_P(RowOps, swiglu_gives_the_bits_of_its_contract_and_writes_nothing_beside) 
 }
 
 TEST_P(RowOps, swiglu_keeps_what_is_not_a_number_and_saturates_elsewhere) {
-  const std::vector<float> gate{kNan, 1.0f, -kInfinity, -1000.0f, 1000.0f, 3e38f, -3e38f, 0.0f, -0.0f}, up(gate.size(), 1.0f);
+  const std::vector<float> gate{kNan, 1.0f, -kInfinity, -1000.0f, 1000.0f, 3e38f, -3e38f, 0.0f, -0.0f},
+      up(gate.size(), 1.0f);
   std::vector<float> out(gate.size());
-  swiglu({.gate = gate.data(), .up = up.data(), .in_stride = 0, .rows = 1, .columns = gate.size(), .out = out.data(), .out_stride = 0}, GetParam());
+  swiglu({.gate = gate.data(),
+          .up = up.data(),
+          .in_stride = 0,
+          .rows = 1,
+          .columns = gate.size(),
+          .out = out.data(),
+          .out_stride = 0},
+         GetParam());
   EXPECT_TRUE(std::isnan(out[0]));
   EXPECT_NEAR(out[1], 0.7310586f, 1e-6f);
   EXPECT_EQ(out[4], 1000.0f);
@@ -109,7 +130,8 @@ TEST_P(RowOps, store_kv_rounds_to_nearest_even_and_puts_each_head_where_the_layo
       const KvLayout layout{.layers = 1, .kv_heads = 3, .head_dim = dim, .block_tokens = 16, .type = type};
       std::vector<float> k(3 * dim), v(3 * dim);
       for (auto* x : {&k, &v}) {
-        for (float& value : *x) value = std::bit_cast<float>(static_cast<std::uint32_t>(random()));   // every exponent, NaN too
+        for (float& value : *x)
+          value = std::bit_cast<float>(static_cast<std::uint32_t>(random()));  // every exponent, NaN too
       }
       std::vector<std::byte> arena(4 * layout.block_bytes()), expected(arena.size());
       for (std::uint32_t head = 0; head < 3; ++head) {
@@ -129,7 +151,8 @@ TEST_P(RowOps, store_kv_rounds_to_nearest_even_and_puts_each_head_where_the_layo
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, RowOps, testing::ValuesIn(kAllIsas), [](const auto& info) { return std::string{to_string(info.param)}; });
+INSTANTIATE_TEST_SUITE_P(Kernels, RowOps, testing::ValuesIn(kAllIsas),
+                         [](const auto& info) { return std::string{to_string(info.param)}; });
 
 TEST(Exp, is_within_two_units_of_the_last_place_and_exact_at_zero) {
   double worst = 0.0;

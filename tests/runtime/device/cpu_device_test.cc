@@ -24,7 +24,7 @@ TEST(CpuDevice, tells_the_observer_of_each_layer_once_its_kv_is_stored) {
     Device& device;
     std::span<const BlockId> blocks;
     std::vector<std::uint32_t> layers;
-    std::vector<std::vector<std::byte>> seen;   // K and V of the layer when it was told
+    std::vector<std::vector<std::byte>> seen;  // K and V of the layer when it was told
     Watch(Device& d, std::span<const BlockId> b) : device(d), blocks(b) {}
     void on_layer_done(std::uint32_t layer) override {
       layers.push_back(layer);
@@ -41,25 +41,32 @@ TEST(CpuDevice, tells_the_observer_of_each_layer_once_its_kv_is_stored) {
   const auto after = kv_bits(*device, blocks, 300);
   const std::size_t layer_bytes = after.size() / 3;
   for (std::size_t layer = 0; layer < 3; ++layer) {
-    EXPECT_EQ(std::memcmp(watch.seen[layer].data() + layer * layer_bytes, after.data() + layer * layer_bytes, layer_bytes), 0) << layer;
+    EXPECT_EQ(
+        std::memcmp(watch.seen[layer].data() + layer * layer_bytes, after.data() + layer * layer_bytes, layer_bytes), 0)
+        << layer;
   }
 }
 
 TEST(CpuDevice, makes_rows_of_logits_in_the_order_of_sequences_and_tokens_and_none_that_nobody_asked_for) {
   const auto device = make_device(model());
   const auto tokens = random_tokens(40, device->vocabulary(), 2);
-  const auto first = blocks_for(*device, 40, 0), second = blocks_for(*device, 40, 10), third = blocks_for(*device, 40, 20);
+  const auto first = blocks_for(*device, 40, 0), second = blocks_for(*device, 40, 10),
+             third = blocks_for(*device, 40, 20);
   const Trace alone = trace(*device, tokens, std::vector{40u}, third);
-  const SequenceChunk batch[] = {{.tokens = std::span{tokens}.first(20), .blocks = first, .logits_from = 18},
-                                 {.tokens = std::span{tokens}.first(7), .blocks = second, .logits_from = 7},
-                                 {.tokens = {}, .start = 3, .blocks = second},
-                                 {.tokens = std::span{tokens}.subspan(30), .start = 30, .blocks = third, .logits_from = 9}};
+  const SequenceChunk batch[] = {
+      {.tokens = std::span{tokens}.first(20), .blocks = first, .logits_from = 18},
+      {.tokens = std::span{tokens}.first(7), .blocks = second, .logits_from = 7},
+      {.tokens = {}, .start = 3, .blocks = second},
+      {.tokens = std::span{tokens}.subspan(30), .start = 30, .blocks = third, .logits_from = 9}};
   const auto logits = device->run(batch, nullptr);
   ASSERT_TRUE(logits.ok());
   ASSERT_EQ(logits->values.size(), 3u * device->vocabulary());
   for (const auto& [row, position] : {std::pair{0, 18}, {1, 19}, {2, 39}}) {
-    EXPECT_EQ(std::memcmp(logits->row(static_cast<std::size_t>(row)).data(), alone.logits.data() + position * static_cast<int>(device->vocabulary()),
-                          device->vocabulary() * sizeof(float)), 0) << row;
+    EXPECT_EQ(std::memcmp(logits->row(static_cast<std::size_t>(row)).data(),
+                          alone.logits.data() + position * static_cast<int>(device->vocabulary()),
+                          device->vocabulary() * sizeof(float)),
+              0)
+        << row;
   }
 }
 
@@ -74,7 +81,8 @@ TEST(CpuDevice, gives_out_the_first_tokens_of_a_block_and_takes_them_in_elsewher
       for (const std::uint32_t tokens : {1u, 7u, block_tokens}) {
         std::vector<std::byte> out(layout.token_bytes() * tokens), again(out.size());
         device->copy_out(1, BlockId{5}, tokens, out);
-        const std::size_t head = layout.head_dim * bytes_of(type) * tokens, apart = layout.head_elements() * bytes_of(type);
+        const std::size_t head = layout.head_dim * bytes_of(type) * tokens,
+                          apart = layout.head_elements() * bytes_of(type);
         for (std::size_t i = 0; i < 2 * layout.kv_heads; ++i) {
           EXPECT_EQ(std::memcmp(out.data() + i * head, whole.data() + i * apart, head), 0) << tokens << ' ' << i;
         }
@@ -83,7 +91,9 @@ TEST(CpuDevice, gives_out_the_first_tokens_of_a_block_and_takes_them_in_elsewher
         ASSERT_EQ(view->bytes(), out.size());
         EXPECT_EQ(view->runs, tokens == block_tokens ? 1u : 2 * layout.kv_heads);
         for (std::uint32_t i = 0; i < view->runs; ++i) {
-          EXPECT_EQ(std::memcmp(view->base + std::size_t{i} * view->stride_bytes, out.data() + std::size_t{i} * view->run_bytes, view->run_bytes), 0);
+          EXPECT_EQ(std::memcmp(view->base + std::size_t{i} * view->stride_bytes,
+                                out.data() + std::size_t{i} * view->run_bytes, view->run_bytes),
+                    0);
         }
         device->copy_in(2, BlockId{9}, tokens, out);
         device->copy_out(2, BlockId{9}, tokens, again);
@@ -132,7 +142,10 @@ TEST(CpuDevice, refuses_a_wrong_batch_and_goes_on) {
   const auto blocks = scattered_blocks(40, 0, 1);
   const std::vector<TokenId> negative{-1}, beyond{101};
   const std::vector<BlockId> outside{BlockId{64}};
-  const struct { SequenceChunk chunk; const char* says; } cases[] = {
+  const struct {
+    SequenceChunk chunk;
+    const char* says;
+  } cases[] = {
       {{.tokens = std::span{tokens}.first(101), .blocks = blocks}, "101 tokens"},
       {{.tokens = std::span{tokens}.first(10), .start = 503, .blocks = blocks}, "ends at 513"},
       {{.tokens = std::span{tokens}.first(17), .blocks = std::span{blocks}.first(1)}, "needs 2"},
@@ -151,15 +164,18 @@ TEST(CpuDevice, refuses_a_wrong_batch_and_goes_on) {
 }
 
 TEST(CpuDevice, has_an_identity_of_weights_and_of_kernels_apart_from_how_it_runs) {
-  const auto one = make_device(model(), {.isa = "scalar"}), two = make_device(model(), {.threads = 2, .block_tokens = 64, .max_model_len = 100});
+  const auto one = make_device(model(), {.isa = "scalar"}),
+             two = make_device(model(), {.threads = 2, .block_tokens = 64, .max_model_len = 100});
   EXPECT_EQ(one->model_fingerprint(), two->model_fingerprint());
   EXPECT_EQ(one->kernel_identity(), two->kernel_identity());
-  const auto other = make_tiny_model({.linear = TensorType::q4_1, .layers = 3, .rope_base = 10001.0});   // the same bytes, other angles
+  const auto other =
+      make_tiny_model({.linear = TensorType::q4_1, .layers = 3, .rope_base = 10001.0});  // the same bytes, other angles
   EXPECT_NE(make_device(*other)->model_fingerprint(), one->model_fingerprint());
 }
 
 TEST(RopeAngles, are_the_sines_and_cosines_to_the_last_place) {
-  for (const double angle : {0.0, 1e-9, 0.5, 0.7853981, 0.7853982, 1.0, 1.5707963, 3.14159265, 4.7, 100.25, 8191.0, 131071.0, 1048575.5}) {
+  for (const double angle :
+       {0.0, 1e-9, 0.5, 0.7853981, 0.7853982, 1.0, 1.5707963, 3.14159265, 4.7, 100.25, 8191.0, 131071.0, 1048575.5}) {
     const SineCosine turn = sine_cosine(angle);
     EXPECT_NEAR(turn.sine, std::sin(angle), 1e-15 + 2e-16 * angle) << angle;
     EXPECT_NEAR(turn.cosine, std::cos(angle), 1e-15 + 2e-16 * angle) << angle;

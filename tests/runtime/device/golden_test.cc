@@ -1,6 +1,6 @@
-// The default model against golden data of a forward pass in double. The file's weights are quantised, and a device quantises
-// activations for them: how far that carries is measured against the same device on a float copy of the weights, which in turn must
-// meet the golden logits almost exactly.
+// The default model against golden data of a forward pass in double. The file's weights are quantised, and a device
+// quantises activations for them: how far that carries is measured against the same device on a float copy of the
+// weights, which in turn must meet the golden logits almost exactly.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -20,13 +20,13 @@ namespace {
 
 struct Golden {
   std::string name;
-  std::vector<TokenId> tokens;                         // the prompt, then the greedy continuation but for its last
+  std::vector<TokenId> tokens;  // the prompt, then the greedy continuation but for its last
   std::size_t prompt = 0;
-  std::vector<std::pair<TokenId, double>> top;         // at the prompt's last position
+  std::vector<std::pair<TokenId, double>> top;  // at the prompt's last position
   double log_sum = 0.0;
   std::vector<TokenId> greedy;
   std::vector<double> gaps;
-  double perplexity = 0.0;                             // of the prompt; 0: not given
+  double perplexity = 0.0;  // of the prompt; 0: not given
 };
 
 std::vector<Golden> read_golden(const std::string& path) {
@@ -34,7 +34,11 @@ std::vector<Golden> read_golden(const std::string& path) {
   std::ifstream file{path};
   for (std::string line; std::getline(file, line);) {
     const auto json = nlohmann::json::parse(line);
-    Golden golden{.name = json["name"], .tokens = json["ids"], .log_sum = json["logsumexp"], .greedy = json["greedy"], .gaps = json["gaps"]};
+    Golden golden{.name = json["name"],
+                  .tokens = json["ids"],
+                  .log_sum = json["logsumexp"],
+                  .greedy = json["greedy"],
+                  .gaps = json["gaps"]};
     golden.prompt = golden.tokens.size();
     golden.perplexity = json.value("perplexity", 0.0);
     for (const auto& entry : json["top20"]) golden.top.emplace_back(entry[0], entry[1]);
@@ -60,7 +64,8 @@ class FloatCopy final : public LoadedModel {
     output_ = of.output().data.data() == of.embedding().data.data() ? embedding_ : floats(of.output());
     for (std::uint32_t i = 0; i < of.spec().layers; ++i) {
       LayerTensors layer = of.layer(i);
-      for (TensorView* tensor : {&layer.attn_norm, &layer.q, &layer.k, &layer.v, &layer.o, &layer.ffn_norm, &layer.gate, &layer.up, &layer.down}) {
+      for (TensorView* tensor : {&layer.attn_norm, &layer.q, &layer.k, &layer.v, &layer.o, &layer.ffn_norm, &layer.gate,
+                                 &layer.up, &layer.down}) {
         *tensor = floats(*tensor);
       }
       layers_.push_back(layer);
@@ -78,7 +83,10 @@ class FloatCopy final : public LoadedModel {
  private:
   TensorView floats(const TensorView& tensor) {
     storage_.push_back(dequantised(tensor));
-    return {.type = TensorType::f32, .rows = tensor.rows, .columns = tensor.columns, .data = std::as_bytes(std::span{storage_.back()})};
+    return {.type = TensorType::f32,
+            .rows = tensor.rows,
+            .columns = tensor.columns,
+            .data = std::as_bytes(std::span{storage_.back()})};
   }
   const LoadedModel& of_;
   std::deque<std::vector<float>> storage_;
@@ -99,7 +107,7 @@ std::size_t best_of(std::span<const float> logits) {
 
 // What one device makes of a golden sequence, position by position, and how that differs from the reference.
 struct Score {
-  double worst = 0.0;                    // of the golden top 20 and log sum
+  double worst = 0.0;  // of the golden top 20 and log sum
   double squares = 0.0, kl = 0.0, worst_kl = 0.0;
   std::size_t values = 0, positions = 0, same_best = 0, steps = 0, same_steps = 0;
   double largest_gap_flipped = 0.0, perplexity_error = 0.0;
@@ -110,7 +118,8 @@ struct Score {
     for (std::size_t i = 0; i < mine.size(); ++i) {
       const double difference = mine[i] - reference[i];
       squares += difference * difference;
-      divergence += std::exp(static_cast<float>(reference[i] - reference_sum)) * (reference[i] - reference_sum - mine[i] + my_sum);
+      divergence += std::exp(static_cast<float>(reference[i] - reference_sum)) *
+                    (reference[i] - reference_sum - mine[i] + my_sum);
     }
     values += mine.size();
     kl += divergence;
@@ -119,10 +128,12 @@ struct Score {
     ++positions;
   }
   void check(const Golden& golden, std::size_t position, std::span<const float> mine, double& loss) {
-    if (position + 1 < golden.prompt) loss += log_sum_exp(mine) - mine[static_cast<std::size_t>(golden.tokens[position + 1])];
+    if (position + 1 < golden.prompt)
+      loss += log_sum_exp(mine) - mine[static_cast<std::size_t>(golden.tokens[position + 1])];
     if (position + 1 == golden.prompt) {
       worst = std::max(worst, std::abs(log_sum_exp(mine) - golden.log_sum));
-      for (const auto& [id, logit] : golden.top) worst = std::max(worst, std::abs(mine[static_cast<std::size_t>(id)] - logit));
+      for (const auto& [id, logit] : golden.top)
+        worst = std::max(worst, std::abs(mine[static_cast<std::size_t>(id)] - logit));
     }
     if (position + 1 < golden.prompt) return;
     const std::size_t step = position + 1 - golden.prompt;
@@ -158,7 +169,9 @@ class GoldenLogitsSlow : public testing::Test {
       double loss = 0.0;
       for (std::size_t start = 0; start < golden.tokens.size(); start += kChunk) {
         const std::size_t size = std::min<std::size_t>(kChunk, golden.tokens.size() - start);
-        const SequenceChunk chunk{.tokens = std::span{golden.tokens}.subspan(start, size), .start = static_cast<std::uint32_t>(start), .blocks = blocks};
+        const SequenceChunk chunk{.tokens = std::span{golden.tokens}.subspan(start, size),
+                                  .start = static_cast<std::uint32_t>(start),
+                                  .blocks = blocks};
         const auto mine = device.run({&chunk, 1}, nullptr);
         const auto exact = reference != nullptr ? reference->run({&chunk, 1}, nullptr) : mine;
         EXPECT_TRUE(mine.ok() && exact.ok());
@@ -172,11 +185,11 @@ class GoldenLogitsSlow : public testing::Test {
         score.perplexity_error = std::max(score.perplexity_error, std::abs(perplexity / golden.perplexity - 1.0));
       }
     }
-    std::printf("golden: worst %.5f, %zu of %zu greedy steps, largest gap flipped %.4f, perplexity off by %.4f %%\n", score.worst,
-                score.same_steps, score.steps, score.largest_gap_flipped, 100 * score.perplexity_error);
+    std::printf("golden: worst %.5f, %zu of %zu greedy steps, largest gap flipped %.4f, perplexity off by %.4f %%\n",
+                score.worst, score.same_steps, score.steps, score.largest_gap_flipped, 100 * score.perplexity_error);
     if (reference != nullptr) {
-      std::printf("float weights and cache: rms %.5f, mean KL %.2e, worst KL %.2e, top-1 %.2f %% of %zu positions\n", score.rms(), score.mean_kl(),
-                  score.worst_kl, score.top_1(), score.positions);
+      std::printf("float weights and cache: rms %.5f, mean KL %.2e, worst KL %.2e, top-1 %.2f %% of %zu positions\n",
+                  score.rms(), score.mean_kl(), score.worst_kl, score.top_1(), score.positions);
     }
     return score;
   }

@@ -1,4 +1,5 @@
-// The contract that recovery rests on: a token's K, V and logits are bits that depend on the weights and the tokens up to it alone.
+// The contract that recovery rests on: a token's K, V and logits are bits that depend on the weights and the tokens up
+// to it alone.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,7 +11,7 @@
 namespace baton {
 namespace {
 
-constexpr std::uint32_t kTokens = 150;   // two chunks of 64 and a part, several blocks, more than a slice of rows
+constexpr std::uint32_t kTokens = 150;  // two chunks of 64 and a part, several blocks, more than a slice of rows
 
 std::vector<std::string> names_of_models() {
   std::vector<std::string> names;
@@ -21,7 +22,8 @@ std::vector<std::string> names_of_models() {
 class Numerics : public testing::TestWithParam<std::string> {
  protected:
   const TinyOptions& options() const {
-    return *std::find_if(tiny_models().begin(), tiny_models().end(), [&](const TinyOptions& o) { return o.name == GetParam(); });
+    return *std::find_if(tiny_models().begin(), tiny_models().end(),
+                         [&](const TinyOptions& o) { return o.name == GetParam(); });
   }
   std::unique_ptr<LoadedModel> model_ = make_tiny_model(options());
   std::vector<TokenId> tokens_ = random_tokens(kTokens, model_->spec().vocabulary, 7);
@@ -35,7 +37,8 @@ class Numerics : public testing::TestWithParam<std::string> {
 
 TEST_P(Numerics, is_near_the_forward_pass_in_double) {
   const auto reference = reference_logits(*model_, tokens_);
-  const bool quantised = block_of(options().linear) > 1 || block_of(options().value) > 1 || block_of(options().table) > 1;
+  const bool quantised =
+      block_of(options().linear) > 1 || block_of(options().value) > 1 || block_of(options().table) > 1;
   for (const KvType type : {KvType::f32, KvType::bf16}) {
     const auto device = make_device(*model_, {.kv_type = type});
     const auto logits = trace(*device, tokens_, std::vector<std::uint32_t>{kTokens}).logits;
@@ -46,7 +49,8 @@ TEST_P(Numerics, is_near_the_forward_pass_in_double) {
       squares += difference * difference;
     }
     const double rms = std::sqrt(squares / static_cast<double>(logits.size()));
-    std::printf("%s, kv %s: worst %.6f, rms %.6f\n", GetParam().c_str(), type == KvType::f32 ? "f32" : "bf16", worst, rms);
+    std::printf("%s, kv %s: worst %.6f, rms %.6f\n", GetParam().c_str(), type == KvType::f32 ? "f32" : "bf16", worst,
+                rms);
     // Activations of 8 bits move single logits by far more than their mean: only the mean is bounded.
     EXPECT_LT(worst, quantised ? INFINITY : type == KvType::f32 ? 0.0001 : 0.15);
     EXPECT_LT(rms, quantised ? 0.1 : type == KvType::f32 ? 0.00001 : 0.02);
@@ -72,13 +76,15 @@ TEST_P(Numerics, has_the_same_bits_on_any_number_of_threads_and_in_every_block_s
     for (const std::uint32_t block_tokens : {16u, 32u, 64u}) {
       const auto device = make_device(*model_, {.threads = threads, .block_tokens = block_tokens});
       for (const std::uint32_t chunk : {kTokens, 37u, 1u}) {
-        EXPECT_TRUE(trace(*device, tokens_, std::vector{chunk}) == alone) << threads << " threads, blocks of " << block_tokens << ", chunks of " << chunk;
+        EXPECT_TRUE(trace(*device, tokens_, std::vector{chunk}) == alone)
+            << threads << " threads, blocks of " << block_tokens << ", chunks of " << chunk;
       }
     }
   }
 }
 
-// Five sequences advance by random steps, prefill chunks beside single rows, in random order; each must be what it is alone.
+// Five sequences advance by random steps, prefill chunks beside single rows, in random order; each must be what it is
+// alone.
 TEST_P(Numerics, has_the_same_bits_whatever_else_is_in_the_batch) {
   const auto device = make_device(*model_, {.threads = 2});
   std::mt19937_64 random{options().seed};
@@ -106,7 +112,9 @@ TEST_P(Numerics, has_the_same_bits_whatever_else_is_in_the_batch) {
       const std::size_t rest = sequence->tokens.size() - sequence->done;
       const std::size_t size = std::min<std::size_t>(rest, random() % 3 == 0 ? random() % 50 : random() % 2);
       if (size == 0) continue;
-      batch.push_back({.tokens = std::span{sequence->tokens}.subspan(sequence->done, size), .start = sequence->done, .blocks = sequence->blocks});
+      batch.push_back({.tokens = std::span{sequence->tokens}.subspan(sequence->done, size),
+                       .start = sequence->done,
+                       .blocks = sequence->blocks});
       ran.emplace_back(sequence, size);
     }
     const auto logits = device->run(batch, nullptr);
@@ -148,7 +156,8 @@ TEST_P(Numerics, goes_on_with_the_same_bits_from_any_position_on_another_device)
       const SequenceChunk rest{.tokens = std::span{tokens_}.subspan(at), .start = at, .blocks = to};
       const auto logits = second->run({&rest, 1}, nullptr);
       ASSERT_TRUE(logits.ok());
-      Trace resumed{.logits = {whole.logits.begin(), whole.logits.begin() + static_cast<long>(at) * vocabulary}, .kv = kv_bits(*second, to, kTokens)};
+      Trace resumed{.logits = {whole.logits.begin(), whole.logits.begin() + static_cast<long>(at) * vocabulary},
+                    .kv = kv_bits(*second, to, kTokens)};
       resumed.logits.insert(resumed.logits.end(), logits->values.begin(), logits->values.end());
       EXPECT_TRUE(resumed == whole) << isa << " from " << at;
     }
@@ -165,12 +174,15 @@ TEST_P(Numerics, makes_the_same_logits_when_only_some_are_asked_for) {
     const auto logits = device->run({&chunk, 1}, nullptr);
     ASSERT_TRUE(logits.ok());
     const Trace part{.logits = {logits->values.begin(), logits->values.end()}, .kv = kv_bits(*device, again, kTokens)};
-    const Trace wanted{.logits = {whole.logits.begin() + static_cast<long>(from) * device->vocabulary(), whole.logits.end()}, .kv = whole.kv};
+    const Trace wanted{
+        .logits = {whole.logits.begin() + static_cast<long>(from) * device->vocabulary(), whole.logits.end()},
+        .kv = whole.kv};
     EXPECT_TRUE(part == wanted) << "from " << from;
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Device, Numerics, testing::ValuesIn(names_of_models()), [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Device, Numerics, testing::ValuesIn(names_of_models()),
+                         [](const auto& info) { return info.param; });
 
 }  // namespace
 }  // namespace baton

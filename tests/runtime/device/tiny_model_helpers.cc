@@ -14,11 +14,16 @@ namespace {
 
 using Bytes = std::vector<std::byte>;
 
-void put(Bytes& bytes, std::size_t at, std::uint16_t value) { std::memcpy(bytes.data() + at, &value, 2); }
-void put_half(Bytes& bytes, std::size_t at, float value) { put(bytes, at, kernels::half_from_float(value)); }
+void put(Bytes& bytes, std::size_t at, std::uint16_t value) {
+  std::memcpy(bytes.data() + at, &value, 2);
+}
+void put_half(Bytes& bytes, std::size_t at, float value) {
+  put(bytes, at, kernels::half_from_float(value));
+}
 
 // Values of deviation about `deviation`: drawn for float types; random quants under fitting scales for the others.
-Bytes random_matrix(TensorType type, std::size_t rows, std::size_t columns, float deviation, float mean, std::mt19937_64& random) {
+Bytes random_matrix(TensorType type, std::size_t rows, std::size_t columns, float deviation, float mean,
+                    std::mt19937_64& random) {
   Bytes bytes(rows * bytes_of_row(type, columns));
   std::normal_distribution<float> normal{mean, deviation};
   if (block_of(type) == 1) {
@@ -35,13 +40,26 @@ Bytes random_matrix(TensorType type, std::size_t rows, std::size_t columns, floa
   for (std::size_t at = 0; at < bytes.size(); at += block) {
     const float size = deviation * (0.5f + static_cast<float>(random() % 1024) / 1024.0f);
     switch (type) {
-      case TensorType::q8_0: put_half(bytes, at, size / 74.0f); break;
-      case TensorType::q4_0: put_half(bytes, at, size / 4.6f); break;
-      case TensorType::q4_1: put_half(bytes, at, size / 4.6f), put_half(bytes, at + 2, -7.5f * size / 4.6f); break;
-      case TensorType::q4_k: put_half(bytes, at, size / 240.0f), put_half(bytes, at + 2, size / 32.0f); break;
-      case TensorType::q5_k: put_half(bytes, at, size / 480.0f), put_half(bytes, at + 2, size / 32.0f); break;
-      case TensorType::q6_k: put_half(bytes, at + 208, size / 1350.0f); break;
-      default: break;
+      case TensorType::q8_0:
+        put_half(bytes, at, size / 74.0f);
+        break;
+      case TensorType::q4_0:
+        put_half(bytes, at, size / 4.6f);
+        break;
+      case TensorType::q4_1:
+        put_half(bytes, at, size / 4.6f), put_half(bytes, at + 2, -7.5f * size / 4.6f);
+        break;
+      case TensorType::q4_k:
+        put_half(bytes, at, size / 240.0f), put_half(bytes, at + 2, size / 32.0f);
+        break;
+      case TensorType::q5_k:
+        put_half(bytes, at, size / 480.0f), put_half(bytes, at + 2, size / 32.0f);
+        break;
+      case TensorType::q6_k:
+        put_half(bytes, at + 208, size / 1350.0f);
+        break;
+      default:
+        break;
     }
   }
   return bytes;
@@ -66,7 +84,8 @@ class TinyModel final : public LoadedModel {
              .rope_pairing = options.pairing,
              .rope_scaling = options.scaling,
              .tied = options.tied};
-    const std::uint32_t e = spec_.embedding, f = spec_.feed_forward, q = spec_.heads * spec_.head_dim, kv = spec_.kv_heads * spec_.head_dim;
+    const std::uint32_t e = spec_.embedding, f = spec_.feed_forward, q = spec_.heads * spec_.head_dim,
+                        kv = spec_.kv_heads * spec_.head_dim;
     embedding_ = matrix(options.table, spec_.vocabulary, e, 2.0f);
     output_ = options.tied ? embedding_ : matrix(options.table, spec_.vocabulary, e, 2.0f);
     output_norm_ = vector(e, 0.1f, 1.0f);
@@ -104,7 +123,8 @@ class TinyModel final : public LoadedModel {
 
  private:
   TensorView matrix(TensorType type, std::uint32_t rows, std::uint32_t columns, float size) {
-    storage_.push_back(random_matrix(type, rows, columns, size / std::sqrt(static_cast<float>(columns)), 0.0f, random_));
+    storage_.push_back(
+        random_matrix(type, rows, columns, size / std::sqrt(static_cast<float>(columns)), 0.0f, random_));
     return {.type = type, .rows = rows, .columns = columns, .data = storage_.back()};
   }
   TensorView vector(std::uint32_t size, float deviation, float mean) {
@@ -156,10 +176,12 @@ double frequency(const ModelSpec& spec, std::size_t pair) {
   if (s.kind == RopeScaling::Kind::linear) return f / s.factor;
   if (s.kind == RopeScaling::Kind::factors) return f / s.factors[pair];
   if (s.kind == RopeScaling::Kind::none) return f;
-  const double wavelength = 2.0 * M_PI / f, low = s.original_context / s.low_freq_factor, high = s.original_context / s.high_freq_factor;
+  const double wavelength = 2.0 * M_PI / f, low = s.original_context / s.low_freq_factor,
+               high = s.original_context / s.high_freq_factor;
   if (wavelength < high) return f;
   if (wavelength > low) return f / s.factor;
-  const double smooth = (s.original_context / wavelength - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
+  const double smooth =
+      (s.original_context / wavelength - s.low_freq_factor) / (s.high_freq_factor - s.low_freq_factor);
   return (1.0 - smooth) * f / s.factor + smooth * f;
 }
 
@@ -211,8 +233,10 @@ void run_layer(const LayerTensors& layer, const ModelSpec& spec, std::size_t pos
   Vector h = x;
   norm(h, 0, layer.attn_norm, spec.norm_epsilon);
   Vector q = with_bias(times(layer.q, h), layer.q_bias), k = with_bias(times(layer.k, h), layer.k_bias);
-  for (std::size_t head = 0; layer.q_norm.present() && head < spec.heads; ++head) norm(q, head * spec.head_dim, layer.q_norm, spec.norm_epsilon);
-  for (std::size_t head = 0; layer.k_norm.present() && head < spec.kv_heads; ++head) norm(k, head * spec.head_dim, layer.k_norm, spec.norm_epsilon);
+  for (std::size_t head = 0; layer.q_norm.present() && head < spec.heads; ++head)
+    norm(q, head * spec.head_dim, layer.q_norm, spec.norm_epsilon);
+  for (std::size_t head = 0; layer.k_norm.present() && head < spec.kv_heads; ++head)
+    norm(k, head * spec.head_dim, layer.k_norm, spec.norm_epsilon);
   rotate(q, spec.heads, position, spec);
   rotate(k, spec.kv_heads, position, spec);
   past.k.push_back(std::move(k));
@@ -228,30 +252,72 @@ void run_layer(const LayerTensors& layer, const ModelSpec& spec, std::size_t pos
 
 }  // namespace
 
-std::unique_ptr<LoadedModel> make_tiny_model(const TinyOptions& options) { return std::make_unique<TinyModel>(options); }
+std::unique_ptr<LoadedModel> make_tiny_model(const TinyOptions& options) {
+  return std::make_unique<TinyModel>(options);
+}
 
 const std::vector<TinyOptions>& tiny_models() {
   using T = TensorType;
   using Kind = RopeScaling::Kind;
   const RopeScaling linear{.kind = Kind::linear, .factor = 4.0f};
-  const RopeScaling llama3{.kind = Kind::llama3, .factor = 8.0f, .low_freq_factor = 1.0f, .high_freq_factor = 4.0f, .original_context = 64};
+  const RopeScaling llama3{
+      .kind = Kind::llama3, .factor = 8.0f, .low_freq_factor = 1.0f, .high_freq_factor = 4.0f, .original_context = 64};
   const RopeScaling factors{.kind = Kind::factors, .factors = {1.0f, 1.5f, 2.0f, 2.5f, 3.0f, 4.0f, 8.0f, 16.0f}};
   static const std::vector<TinyOptions> all{
       {.name = "llama_f32"},
-      {.name = "llama_bf16_untied", .linear = T::bf16, .table = T::bf16, .heads = 6, .kv_heads = 2, .head_dim = 32, .tied = false, .seed = 2},
-      {.name = "llama_f16_odd_sizes", .linear = T::f16, .embedding = 52, .feed_forward = 70, .heads = 3, .kv_heads = 1, .head_dim = 20, .rope_dim = 12, .seed = 3},
+      {.name = "llama_bf16_untied",
+       .linear = T::bf16,
+       .table = T::bf16,
+       .heads = 6,
+       .kv_heads = 2,
+       .head_dim = 32,
+       .tied = false,
+       .seed = 2},
+      {.name = "llama_f16_odd_sizes",
+       .linear = T::f16,
+       .embedding = 52,
+       .feed_forward = 70,
+       .heads = 3,
+       .kv_heads = 1,
+       .head_dim = 20,
+       .rope_dim = 12,
+       .seed = 3},
       {.name = "llama_many_heads", .heads = 9, .kv_heads = 1, .head_dim = 10, .pairing = RopePairing::half, .seed = 4},
       {.name = "llama_linear_scaling", .scaling = linear, .seed = 5},
       {.name = "llama_llama3_scaling", .scaling = llama3, .seed = 6},
       {.name = "llama_scaling_factors", .scaling = factors, .seed = 7},
       {.name = "qwen2_f32", .architecture = "qwen2", .pairing = RopePairing::half, .rope_base = 1e6, .seed = 8},
-      {.name = "qwen3_bf16", .architecture = "qwen3", .linear = T::bf16, .heads = 4, .kv_heads = 4, .head_dim = 48, .pairing = RopePairing::half, .seed = 9},
+      {.name = "qwen3_bf16",
+       .architecture = "qwen3",
+       .linear = T::bf16,
+       .heads = 4,
+       .kv_heads = 4,
+       .head_dim = 48,
+       .pairing = RopePairing::half,
+       .seed = 9},
       {.name = "qwen2_interleaved", .architecture = "qwen2", .seed = 10},
       {.name = "qwen3_interleaved", .architecture = "qwen3", .head_dim = 20, .seed = 16},
       {.name = "llama_q4_1_q8_0", .linear = T::q4_1, .table = T::q8_0, .seed = 11},
       {.name = "llama_q4_0_q8_0", .linear = T::q4_0, .value = T::q8_0, .table = T::q4_0, .seed = 12},
-      {.name = "llama_q4_k_q6_k", .linear = T::q4_k, .value = T::q6_k, .table = T::q6_k, .embedding = 256, .feed_forward = 256, .heads = 4, .head_dim = 64, .seed = 13},
-      {.name = "llama_q5_k_bf16", .linear = T::q5_k, .value = T::bf16, .table = T::q5_k, .embedding = 256, .feed_forward = 256, .heads = 2, .kv_heads = 2, .head_dim = 128, .seed = 14},
+      {.name = "llama_q4_k_q6_k",
+       .linear = T::q4_k,
+       .value = T::q6_k,
+       .table = T::q6_k,
+       .embedding = 256,
+       .feed_forward = 256,
+       .heads = 4,
+       .head_dim = 64,
+       .seed = 13},
+      {.name = "llama_q5_k_bf16",
+       .linear = T::q5_k,
+       .value = T::bf16,
+       .table = T::q5_k,
+       .embedding = 256,
+       .feed_forward = 256,
+       .heads = 2,
+       .kv_heads = 2,
+       .head_dim = 128,
+       .seed = 14},
       {.name = "llama_q8_0_many_slices", .linear = T::q8_0, .value = T::f32, .table = T::q8_0, .layers = 1, .seed = 15},
   };
   return all;

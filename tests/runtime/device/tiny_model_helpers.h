@@ -1,5 +1,5 @@
-// Tiny models of the llama family with seeded random weights, in memory, and their forward pass in double, written without regard to
-// speed, blocks or rounding: what a device is held against.
+// Tiny models of the llama family with seeded random weights, in memory, and their forward pass in double, written
+// without regard to speed, blocks or rounding: what a device is held against.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +12,11 @@
 namespace baton {
 
 struct TinyOptions {
-  std::string name;                                 // of the case
-  std::string architecture = "llama";               // qwen2: biases; qwen3: norms per head
+  std::string name;                    // of the case
+  std::string architecture = "llama";  // qwen2: biases; qwen3: norms per head
   TensorType linear = TensorType::f32;
-  TensorType value = linear;                        // of V, whose type often differs from Q's and K's in a file
-  TensorType table = TensorType::f32;               // of the embedding and the head
+  TensorType value = linear;           // of V, whose type often differs from Q's and K's in a file
+  TensorType table = TensorType::f32;  // of the embedding and the head
   std::uint32_t layers = 2;
   std::uint32_t embedding = 64;
   std::uint32_t feed_forward = 96;

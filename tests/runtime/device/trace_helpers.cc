@@ -11,8 +11,8 @@
 namespace baton {
 
 bool Trace::operator==(const Trace& other) const {
-  return logits.size() == other.logits.size() && std::memcmp(logits.data(), other.logits.data(), logits.size() * sizeof(float)) == 0 &&
-         kv == other.kv;
+  return logits.size() == other.logits.size() &&
+         std::memcmp(logits.data(), other.logits.data(), logits.size() * sizeof(float)) == 0 && kv == other.kv;
 }
 
 std::unique_ptr<Device> make_device(const LoadedModel& model, const CpuDeviceOptions& options, std::uint32_t blocks) {
@@ -22,7 +22,8 @@ std::unique_ptr<Device> make_device(const LoadedModel& model, const CpuDeviceOpt
   const KvLayout& layout = (*device)->layout();
   const std::vector<std::byte> nan(layout.block_bytes(), std::byte{0xff});
   for (std::uint32_t layer = 0; layer < layout.layers; ++layer) {
-    for (std::uint32_t block = 0; block < blocks; ++block) (*device)->copy_in(layer, BlockId{block}, layout.block_tokens, nan);
+    for (std::uint32_t block = 0; block < blocks; ++block)
+      (*device)->copy_in(layer, BlockId{block}, layout.block_tokens, nan);
   }
   return std::move(*device);
 }
@@ -57,12 +58,14 @@ std::vector<std::byte> kv_bits(Device& device, std::span<const BlockId> blocks, 
   return bits;
 }
 
-Trace trace(Device& device, std::span<const TokenId> tokens, std::span<const std::uint32_t> chunks, std::span<const BlockId> blocks) {
+Trace trace(Device& device, std::span<const TokenId> tokens, std::span<const std::uint32_t> chunks,
+            std::span<const BlockId> blocks) {
   Trace out;
   std::size_t start = 0;
   for (std::size_t i = 0; start < tokens.size(); ++i) {
     const std::size_t size = std::min<std::size_t>(tokens.size() - start, chunks[std::min(i, chunks.size() - 1)]);
-    const SequenceChunk chunk{.tokens = tokens.subspan(start, size), .start = static_cast<std::uint32_t>(start), .blocks = blocks};
+    const SequenceChunk chunk{
+        .tokens = tokens.subspan(start, size), .start = static_cast<std::uint32_t>(start), .blocks = blocks};
     auto logits = device.run({&chunk, 1}, nullptr);
     CHECK(logits.ok(), "{}", logits.error().message);
     out.logits.insert(out.logits.end(), logits->values.begin(), logits->values.end());
