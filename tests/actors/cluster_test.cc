@@ -1,0 +1,275 @@
+// A whole cluster in one process: gateway hub, scheduler and instances as actors of their own systems over TLS, KV over UCX, and a
+// device whose output depends on every byte of KV (fake_device.h).
+#include <gmock/gmock.h>
+
+#include <future>
+#include <thread>
+
+#include "actors/gateway_hub.h"
+#include "actors/instance_actor.h"
+#include "actors/scheduler_actor.h"
+#include "tests/actors/fake_device.h"
+#include "tests/actors/test_node.h"
+#include "transport/ucx_fabric.h"
+
+namespace baton {
+namespace {
+
+using testing::HasSubstr;
+
+struct Collected : gateway::RequestSink {
+  void on_token(const EmitToken& token) override {
+    const std::lock_guard lock{mutex};
+    for (const ScoredToken& t : token.tokens) tokens[token.choice].push_back(t.chosen.token);
+    text[token.choice] += token.text;
+    changed.notify_all();
+  }
+  void on_prompt_scores(const EmitPromptScores& s) override {
+    const std::lock_guard lock{mutex};
+    scores = s.scores;
+  }
+  void on_outcome(const RequestOutcome& o) override {
+    const std::lock_guard lock{mutex};
+    outcome = o;
+    ++outcomes;
+    changed.notify_all();
+  }
+  bool await_outcome() {
+    std::unique_lock lock{mutex};
+    return changed.wait_for(lock, std::chrono::seconds{30}, [this] { return outcomes > 0; });
+  }
+  bool await_tokens(std::size_t count) {
+    std::unique_lock lock{mutex};
+    return changed.wait_for(lock, std::chrono::seconds{30}, [&] { return tokens[0].size() >= count || outcomes > 0; });
+  }
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::map<std::uint32_t, std::vector<TokenId>> tokens;
+  std::map<std::uint32_t, std::string> text;
+  std::vector<ScoredToken> scores;
+  RequestOutcome outcome;
+  int outcomes = 0;
+};
+
+// Asks until it is so, for at most 20 s: for state that is only seen by asking.
+bool eventually(const std::function<bool()>& is_so) {
+  const Instant limit = steady_now() + Milliseconds{20000};
+  while (!is_so()) {
+    if (steady_now() > limit) return false;
+    std::this_thread::sleep_for(Milliseconds{5});
+  }
+  return true;
+}
+
+// Runs at the speed of a small model, so that a stream lasts long enough to be disturbed.
+class PacedDevice : public FakeDevice {
+ public:
+  explicit PacedDevice(Duration step) : step_(step) {}
+  Result<BatchLogits> run(std::span<const SequenceChunk> batch, LayerObserver* observer) override {
+    std::this_thread::sleep_for(step_);
+    return FakeDevice::run(batch, observer);
+  }
+
+ private:
+  Duration step_;
+};
+
+class Cluster {
+ public:
+  Cluster(std::vector<std::pair<std::string, Role>> instances, HandOffMode mode, Duration step = Duration{0})
+      : test_(with_front(instances)), mode_(mode), step_(step) {
+    start("scheduler");
+    start("gateway");
+    for (const auto& [name, role] : instances) start(name);
+    EXPECT_TRUE(eventually([&] { return backend_->ready(); }));
+    for (const auto& [name, role] : instances) EXPECT_TRUE(await_view(name, "ready"));
+  }
+
+  void start(const std::string& name) {
+    Hello hello = test_.hello(name);
+    const Role role = hello.role;
+    std::shared_ptr<InstanceHost> host;
+    if (is_instance(role)) host = make_host(hello);
+    nodes_[name] = std::make_unique<TestNode>(test_, hello, [&](caf::actor_system& system) -> caf::actor {
+      if (role == Role::scheduler) return spawn_scheduler(system, SchedulerCore{{.hand_off = mode_}}, hello.self);
+      if (role == Role::gateway) {
+        GatewayHub hub = spawn_gateway_hub(system, hello, test_.config.nodes, std::make_shared<FakeTokenizer>());
+        backend_ = hub.backend;
+        return hub.actor;
+      }
+      InstanceOptions options{.self = hello.self, .role = role, .model_fingerprint = 7, .layers = 3, .blocks = 256, .max_model_len = 2048};
+      return spawn_instance(system, InstanceCore{options}, std::move(host), hello.self);
+    });
+  }
+  void kill(const std::string& name) { nodes_.erase(name); }
+
+  std::shared_ptr<Collected> ask(SamplingParams sampling, std::uint32_t choices = 1, std::size_t prompt_tokens = 40) {
+    auto sink = std::make_shared<Collected>();
+    RequestSpec spec;
+    spec.id = backend_->next_request_id();
+    spec.gateway = backend_->self();
+    for (std::size_t i = 0; i < prompt_tokens; ++i) spec.prompt.push_back(static_cast<TokenId>(i * 5 % FakeDevice::kVocabulary));
+    spec.sampling = std::move(sampling);
+    spec.choices = choices;
+    spec.assign_deadline = Milliseconds{3000};
+    last_ = spec.id;
+    backend_->submit(std::move(spec), sink);
+    return sink;
+  }
+  void cancel_last() { backend_->cancel(last_); }
+
+  gateway::ClusterView view() {
+    std::promise<gateway::ClusterView> answer;
+    backend_->cluster([&](gateway::ClusterView view) { answer.set_value(std::move(view)); });
+    return answer.get_future().get();
+  }
+  gateway::NodeView view_of(const std::string& name) {
+    for (gateway::NodeView& node : view().nodes) {
+      if (node.hello.name == name) return node;
+    }
+    return {};
+  }
+  bool await_view(const std::string& name, const std::string& state) {
+    return eventually([&] { return view_of(name).state == state; });
+  }
+  // No instance holds anything for a request any more.
+  bool await_idle() {
+    return eventually([&] {
+      const std::vector<gateway::NodeView> nodes = view().nodes;
+      return std::all_of(nodes.begin(), nodes.end(), [](const gateway::NodeView& node) {
+        const LoadReport& load = node.stats.load;
+        return load.running == 0 && load.waiting == 0 && load.blocks_used == 0 && load.blocks_leased == 0;
+      });
+    });
+  }
+
+ private:
+  static std::vector<std::pair<std::string, Role>> with_front(std::vector<std::pair<std::string, Role>> instances) {
+    instances.insert(instances.begin(), {{"gateway", Role::gateway}, {"scheduler", Role::scheduler}});
+    return instances;
+  }
+  std::shared_ptr<InstanceHost> make_host(Hello& hello) {
+    auto device = std::make_unique<PacedDevice>(step_);
+    EXPECT_TRUE(device->allocate_kv(256).ok());
+    hello.data_token = hello.self.incarnation.value;
+    auto host = InstanceHost::make(std::move(device), [&](transport::FabricListener& listener) -> Result<std::unique_ptr<transport::Fabric>> {
+      return std::move(transport::make_ucx_fabric({.self = peer_id(hello.self), .token = hello.data_token}, &listener).fabric);
+    }, {});
+    EXPECT_TRUE(host.ok());
+    hello.data_address = (*host)->data_address();
+    hello.blocks_total = 256;
+    return std::move(*host);
+  }
+
+  TestCluster test_;
+  HandOffMode mode_;
+  Duration step_;
+  std::shared_ptr<gateway::Backend> backend_;
+  RequestId last_;
+  std::map<std::string, std::unique_ptr<TestNode>> nodes_;
+};
+
+SamplingParams greedy(std::uint32_t tokens) {
+  SamplingParams sampling;
+  sampling.temperature = 0;
+  sampling.max_tokens = tokens;
+  return sampling;
+}
+SamplingParams seeded(std::uint32_t tokens) {
+  SamplingParams sampling;
+  sampling.seed = 42;
+  sampling.presence_penalty = 0.5f;
+  sampling.max_tokens = tokens;
+  return sampling;
+}
+
+using Tokens = std::map<std::uint32_t, std::vector<TokenId>>;
+
+Tokens tokens_from(Cluster& cluster, const SamplingParams& sampling, std::uint32_t choices = 1) {
+  const auto answer = cluster.ask(sampling, choices);
+  EXPECT_TRUE(answer->await_outcome());
+  EXPECT_FALSE(answer->outcome.error) << answer->outcome.error->message;
+  return answer->tokens;
+}
+
+TEST(ActorCluster, apart_and_together_give_the_same_tokens_whichever_way_kv_moves) {
+  Tokens expected, expected_three;
+  {
+    Cluster mixed{{{"m0", Role::mixed}}, HandOffMode::pull};
+    expected = tokens_from(mixed, greedy(30));
+    expected_three = tokens_from(mixed, seeded(30), 3);
+  }
+  EXPECT_EQ(expected[0].size(), 30u);
+  for (const HandOffMode mode : {HandOffMode::pull, HandOffMode::push_by_layer}) {
+    Cluster apart{{{"p0", Role::prefill}, {"d0", Role::decode}}, mode};
+    EXPECT_EQ(tokens_from(apart, greedy(30)), expected) << to_string(mode);
+    EXPECT_EQ(tokens_from(apart, seeded(30), 3), expected_three) << to_string(mode);
+    const NodeStats decode = apart.view_of("d0").stats;
+    EXPECT_EQ(decode.transport, "ucx");
+    EXPECT_GT(decode.kv_bytes_received, 0u);
+    EXPECT_EQ(decode.recomputed_tokens, 0u);
+    EXPECT_TRUE(apart.await_idle());
+  }
+}
+
+TEST(ActorCluster, a_decode_instance_that_ends_in_mid_stream_does_not_change_the_stream) {
+  Cluster cluster{{{"p0", Role::prefill}, {"d0", Role::decode}, {"d1", Role::decode}}, HandOffMode::pull, Milliseconds{5}};
+  const Tokens expected = tokens_from(cluster, seeded(60));
+  const auto disturbed = cluster.ask(seeded(60));
+  ASSERT_TRUE(disturbed->await_tokens(15));
+  cluster.kill(cluster.view_of("d0").stats.load.running > 0 ? "d0" : "d1");
+  ASSERT_TRUE(disturbed->await_outcome());
+  ASSERT_FALSE(disturbed->outcome.error) << disturbed->outcome.error->message;
+  EXPECT_EQ(disturbed->tokens, expected);
+  EXPECT_EQ(disturbed->outcome.recoveries_prefill + disturbed->outcome.recoveries_decode, 1u);
+  EXPECT_TRUE(cluster.await_idle());
+}
+
+TEST(ActorCluster, a_scheduler_that_ends_and_comes_back_is_not_noticed_by_streams_and_serves_new_requests) {
+  Cluster cluster{{{"m0", Role::mixed}}, HandOffMode::pull, Milliseconds{5}};
+  const Tokens expected = tokens_from(cluster, greedy(60));
+  const auto running = cluster.ask(greedy(60));
+  ASSERT_TRUE(running->await_tokens(5));
+  cluster.kill("scheduler");
+  ASSERT_TRUE(running->await_outcome());
+  EXPECT_EQ(running->tokens, expected);
+  const auto waiting = cluster.ask(greedy(60));              // while there is none
+  cluster.start("scheduler");
+  ASSERT_TRUE(waiting->await_outcome());
+  EXPECT_FALSE(waiting->outcome.error);
+  EXPECT_EQ(waiting->tokens, expected);
+}
+
+TEST(ActorCluster, without_anybody_who_can_decode_a_request_ends_with_its_error_in_time) {
+  Cluster cluster{{{"p0", Role::prefill}, {"d0", Role::decode}}, HandOffMode::pull};
+  cluster.kill("d0");
+  const auto answer = cluster.ask(greedy(10));
+  ASSERT_TRUE(answer->await_outcome());
+  ASSERT_TRUE(answer->outcome.error);
+  EXPECT_EQ(answer->outcome.error->code, ErrorCode::unavailable);
+  EXPECT_EQ(answer->outcomes, 1);
+}
+
+TEST(ActorCluster, a_cancelled_request_ends_once_and_frees_everything) {
+  Cluster cluster{{{"p0", Role::prefill}, {"d0", Role::decode}}, HandOffMode::pull, Milliseconds{5}};
+  const auto answer = cluster.ask(greedy(1000));
+  ASSERT_TRUE(answer->await_tokens(3));
+  cluster.cancel_last();
+  ASSERT_TRUE(answer->await_outcome());
+  EXPECT_TRUE(answer->outcome.error);
+  EXPECT_TRUE(cluster.await_idle());
+  EXPECT_EQ(answer->outcomes, 1);
+}
+
+TEST(ActorCluster, the_view_names_every_node_of_the_file_in_order_and_says_who_is_down) {
+  Cluster cluster{{{"p0", Role::prefill}, {"d0", Role::decode}}, HandOffMode::pull};
+  cluster.kill("d0");
+  EXPECT_TRUE(cluster.await_view("d0", "down"));
+  std::vector<std::string> names;
+  for (const gateway::NodeView& node : cluster.view().nodes) names.push_back(node.hello.name + " " + node.state);
+  EXPECT_THAT(names, testing::ElementsAre("gateway ready", "scheduler ready", "p0 ready", "d0 down"));
+}
+
+}  // namespace
+}  // namespace baton

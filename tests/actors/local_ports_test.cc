@@ -1,0 +1,116 @@
+#include "actors/local_ports.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <future>
+#include <set>
+#include <vector>
+
+#include "actors/connect_probe.h"
+#include "actors/run_directory.h"
+#include "tests/actors/status_words.h"
+
+namespace baton {
+namespace {
+
+using testing::HasSubstr;
+
+// Listens on a port of 127.0.0.1; `backlog` connections are queued, later ones are left without an answer.
+class Listener {
+ public:
+  explicit Listener(int backlog, bool reuse = false, std::uint16_t port = 0) : fd_(::socket(AF_INET, SOCK_STREAM, 0)) {
+    const int on = reuse ? 1 : 0;
+    ::setsockopt(fd_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    bound_ = ::bind(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && ::listen(fd_, backlog) == 0;
+    socklen_t size = sizeof address;
+    ::getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+  }
+  ~Listener() { ::close(fd_); }
+  bool bound() const { return bound_; }
+  std::uint16_t port() const { return port_; }
+
+ private:
+  int fd_;
+  bool bound_ = false;
+  std::uint16_t port_ = 0;
+};
+
+Status probe(ConnectProbe& prober, std::uint16_t port, Duration deadline = Milliseconds{5000}) {
+  std::promise<Status> answer;
+  prober.probe("127.0.0.1", port, deadline, [&](Status status) { answer.set_value(std::move(status)); });
+  return answer.get_future().get();
+}
+
+TEST(LocalPorts, a_busy_one_is_named_with_the_way_out) {
+  const Listener listener{1};
+  const Status status = check_free("127.0.0.1", listener.port());
+  ASSERT_FALSE(status.ok());
+  EXPECT_EQ(status.error().code, ErrorCode::address_in_use);
+  EXPECT_THAT(status.error().message, HasSubstr("--port"));
+}
+
+TEST(LocalPorts, an_address_of_another_machine_is_refused_as_such) {
+  const Status status = check_free("192.0.2.1", 8000);
+  ASSERT_FALSE(status.ok());
+  EXPECT_THAT(status.error().message, HasSubstr("--host"));
+}
+
+TEST(LocalPorts, reserved_ones_differ_and_only_who_reuses_can_listen_on_them) {
+  const auto ports = ReservedPorts::reserve("127.0.0.1", 20);
+  ASSERT_TRUE(ports.ok());
+  std::set<std::uint16_t> all;
+  for (std::size_t i = 0; i < 20; ++i) all.insert(ports->port(i));
+  EXPECT_EQ(all.size(), 20u);
+  EXPECT_FALSE(Listener(1, false, ports->port(0)).bound());
+  EXPECT_TRUE(Listener(1, true, ports->port(0)).bound());
+}
+
+TEST(RunDirectory, is_private_and_gone_with_its_owner) {
+  std::string path;
+  {
+    auto made = RunDirectory::make();
+    ASSERT_TRUE(made.ok());
+    const RunDirectory moved = std::move(*made);
+    path = moved.path();
+    ASSERT_TRUE(moved.write("file", "text").ok());
+    EXPECT_EQ(::access((path + "/file").c_str(), R_OK), 0);
+  }
+  EXPECT_NE(::access(path.c_str(), F_OK), 0);
+}
+
+TEST(ConnectProbe, finds_who_listens) {
+  ConnectProbe prober;
+  const Listener listener{1};
+  EXPECT_EQ(words(probe(prober, listener.port())), "");
+}
+
+TEST(ConnectProbe, says_that_nobody_listens) {
+  ConnectProbe prober;
+  std::uint16_t port = 0;
+  { port = Listener{1}.port(); }
+  EXPECT_THAT(probe(prober, port).error().message, HasSubstr("refused"));
+}
+
+TEST(ConnectProbe, ends_by_its_deadline_where_nobody_answers_and_others_do_not_wait_for_it) {
+  ConnectProbe prober;
+  const Listener full{0}, good{8};
+  std::vector<std::promise<Status>> unanswered(4);
+  for (auto& promise : unanswered) {                 // the queue holds the first; the rest are left without an answer
+    prober.probe("127.0.0.1", full.port(), Milliseconds{700}, [&](Status status) { promise.set_value(std::move(status)); });
+  }
+  EXPECT_EQ(words(probe(prober, good.port())), "");
+  auto last = unanswered.back().get_future();
+  EXPECT_NE(last.wait_for(Milliseconds{0}), std::future_status::ready);
+  EXPECT_THAT(last.get().error().message, HasSubstr("no answer in time"));
+}
+
+}  // namespace
+}  // namespace baton
