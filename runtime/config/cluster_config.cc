@@ -45,8 +45,7 @@ void read_node(ConfigErrors& errors, const YAML::Node& yaml, const std::string& 
   }
 }
 
-void read_nodes(ConfigErrors& errors, ConfigReader& top, ClusterConfig& config) {
-  const YAML::Node nodes = top.child("nodes");
+void read_nodes(ConfigErrors& errors, ConfigReader& top, const YAML::Node& nodes, ClusterConfig& config) {
   if (!nodes.IsDefined() || !nodes.IsSequence() || nodes.size() == 0 || nodes.size() > kMostNodes) {
     return top.refuse("nodes", fmt::format("must list the cluster's nodes, from 1 to {}", kMostNodes));
   }
@@ -67,8 +66,9 @@ Result<ClusterConfig> read_cluster(const YAML::Node& root, const std::string& na
   read_section(errors, top, "limits", config.limits);
   read_section(errors, top, "control", config.control);
   read_section(errors, top, "security", config.security);
-  read_nodes(errors, top, config);
-  top.finish();
+  const YAML::Node nodes = top.child("nodes");
+  top.finish();                                // a misspelt "nodes" is called that, rather than missing
+  read_nodes(errors, top, nodes, config);
   if (Result<std::unique_ptr<RoutingPolicy>> routing = make_routing(config.scheduler.routing); !routing) {
     const YAML::Node scheduler = root["scheduler"];
     ConfigReader{errors, scheduler, "scheduler"}.refuse("routing", routing.error().message);
