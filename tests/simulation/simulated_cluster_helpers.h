@@ -3,6 +3,7 @@
 // parties arrive a second time, at any time. A run is a function of its seed.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>

@@ -3,7 +3,9 @@
 // block changes the output.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "runtime/base/check.h"

@@ -1,7 +1,9 @@
 // The gateway of a test: dispatches requests once, without recovery, and holds what it is sent against the undisturbed output.
 #pragma once
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "tests/runtime/instance/fake_cluster_helpers.h"
