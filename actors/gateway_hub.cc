@@ -88,7 +88,10 @@ class ClusterBook {
       node->state = "ready";
     }
   }
-  void left(const Hello& hello) { set_state(hello.name, "down"); }
+  void left(const Hello& hello) {
+    set_state(hello.name, "down");
+    if (gateway::NodeView* node = find(hello.name)) node->stats.load = {};       // what it held went with it; counters stay
+  }
   void refused(const std::string& name) { set_state(name, "refused"); }
   void report(const LoadReport& load) {
     if (gateway::NodeView* node = find(load.self)) take(*node, load);

@@ -50,9 +50,9 @@ typename Inspector::result_type inspect(Inspector& f, SpawnRefused& x) {
 }
 
 using WireMessages =
-    std::tuple<Hello, HelloAnswer, HelloRefused, Goodbye, LoadReport, StatsRequest, NodeStats, AssignRequest, Assigned, AssignRefused, RequestEnded,
-               PrefillRequest, DecodeRequest, StepTokens, PromptScores, AttemptFailed, CancelRequest, Reserve, Offer, Grant,
-               RenewLease, Release, InstanceRef, SpawnActor, SpawnRefused>;
+    std::tuple<Hello, HelloAnswer, HelloRefused, Goodbye, LoadReport, StatsRequest, NodeStats, AssignRequest, Assigned,
+               AssignRefused, RequestEnded, PrefillRequest, DecodeRequest, StepTokens, PromptScores, AttemptFailed,
+               CancelRequest, Reserve, Offer, Grant, RenewLease, Release, InstanceRef, SpawnActor, SpawnRefused>;
 
 template <class T, class List>
 struct IsListed;

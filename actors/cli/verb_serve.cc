@@ -68,7 +68,8 @@ void add_instance_options(CLI::App& serve, InstanceConfig& instance) {
   add_option(serve, "--block-size", instance.block_size, "Tokens of a block")->check(CLI::IsMember({16, 32, 64}));
   add_option(serve, "--max-model-len", instance.max_model_len, "Tokens of a request at most, prompt and output")
       ->check(CLI::Range(1, 1 << 30));
-  add_option(serve, "--max-waiting", instance.max_waiting, "Requests that may wait at an instance; beyond it 429")->check(CLI::Range(1, 1 << 20));
+  add_option(serve, "--max-waiting", instance.max_waiting, "Requests that may wait at an instance; beyond it 429")
+      ->check(CLI::Range(1, 1 << 20));
   serve.add_option("--kv-dtype", instance.kv_dtype, "bf16 or f32")
       ->transform(CLI::CheckedTransformer(types))
       ->envname("BATON_KV_DTYPE");
@@ -92,7 +93,8 @@ void add_options(CLI::App& serve, ServeFlags& flags) {
   add_instance_options(serve, options.cluster.instances);
   add_option(serve, "--chat-template", options.cluster.chat_template, "chatml or llama3; as the model says if not given");
   add_option(serve, "--served-model-name", options.cluster.served_name, "The model's name to clients");
-  add_option(serve, "--drain-seconds", flags.drain_seconds, "How long SIGTERM waits for what is running")->check(CLI::Range(0, 3600));
+  add_option(serve, "--drain-seconds", flags.drain_seconds, "How long SIGTERM waits for what is running")
+      ->check(CLI::Range(0, 3600));
   add_option(serve, "--assign-deadline-ms", flags.assign_deadline_ms, "How long a request may look for an instance before it gets 503")
       ->check(CLI::Range(1, 3600000));
   add_flag(serve, "--no-restart", flags.no_restart, "Leave a process that died as it is");

@@ -153,9 +153,10 @@ class Cluster {
     auto device = std::make_unique<PacedDevice>(step_);
     EXPECT_TRUE(device->allocate_kv(256).ok());
     hello.data_token = hello.self.incarnation.value;
-    auto host = InstanceHost::make(std::move(device), [&](transport::FabricListener& listener) -> Result<std::unique_ptr<transport::Fabric>> {
+    const auto make_fabric = [&](transport::FabricListener& listener) -> Result<std::unique_ptr<transport::Fabric>> {
       return std::move(transport::make_ucx_fabric({.self = peer_id(hello.self), .token = hello.data_token}, &listener).fabric);
-    }, {});
+    };
+    auto host = InstanceHost::make(std::move(device), make_fabric, {});
     EXPECT_TRUE(host.ok());
     hello.data_address = (*host)->data_address();
     hello.blocks_total = 256;

@@ -54,8 +54,9 @@ class FakeDevice : public Device {
     }
   }
   void copy_block(BlockId from, BlockId to) override {
+    const std::size_t bytes = layout_.block_bytes();
     for (auto& layer : arena_) {
-      std::memcpy(layer.data() + to.value * layout_.block_bytes(), layer.data() + from.value * layout_.block_bytes(), layout_.block_bytes());
+      std::memcpy(layer.data() + to.value * bytes, layer.data() + from.value * bytes, bytes);
     }
   }
   std::optional<HostRuns> host_view(std::uint32_t layer, BlockId block, std::uint32_t tokens) override {
