@@ -16,6 +16,9 @@ packages_test=(python3-venv python3-numpy iproute2 iptables openssl git procps c
 # To measure as well.
 packages_bench=(ucx-utils libbenchmark-dev)
 
+# Objects are found again by any checkout of the same sources, wherever it lies.
+export CCACHE_BASEDIR=$baton_root CCACHE_NOHASHDIR=1
+
 say() { printf '%s\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
