@@ -2,13 +2,13 @@
 # Baton beside llama.cpp (PyPI llama-cpp-python): same file, one thread, one core, interleaved rounds, tokens per second of CPU time.
 # Prefill of 512 tokens, decode of one stream, decode of 8 streams in a batch; bests and ratios over all rounds.
 #   tests/bench/against_llama_cpp.sh [MODEL.gguf] [ROUNDS]
-# LLAMA_PYTHON names a Python that has llama-cpp-python; else one is made in build/llama (its build takes some minutes).
+# BENCH_MODEL names another build's bench_model; LLAMA_PYTHON names a Python that has llama-cpp-python; else one is made in build/llama (its build takes some minutes).
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../.ci/setup.sh"
 model=${1:-$(fetch_model)}
 rounds=${2:-3}
 version=0.3.36
-bench=$baton_root/build/release/tests/bench/bench_model
+bench=${BENCH_MODEL:-$baton_root/build/release/tests/bench/bench_model}
 [ -x "$bench" ] || { install_packages "${packages_build[@]}" "${packages_bench[@]}"; build release bench_model; }
 python=${LLAMA_PYTHON:-$baton_root/build/llama/bin/python}
 if [ ! -x "$python" ]; then
