@@ -2,6 +2,9 @@
 # when there is nothing to do.
 
 baton_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# Cron, systemd and some CI runners set no HOME; the cache, pip and ccache need one.
+[ -n "${HOME:-}" ] || HOME=$(getent passwd "$(id -u)" | cut -d: -f6)
+export HOME
 baton_cache=${XDG_CACHE_HOME:-$HOME/.cache}/baton
 baton_model_name=SmolLM2-135M-Instruct.Q4_1.gguf
 baton_model_sha256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
