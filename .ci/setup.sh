@@ -29,7 +29,8 @@ die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 install_packages() {
   local missing=() name
   local installed
-  installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null | awk '$1=="ii"{print $2}')
+  # dpkg-query fails when it has never heard of one of the names, which is what a bare machine answers.
+  installed=$(dpkg-query -W -f '${db:Status-Abbrev} ${Package}\n' "$@" 2>/dev/null | awk '$1=="ii"{print $2}') || true
   for name in "$@"; do grep -qx -- "$name" <<<"$installed" || missing+=("$name"); done
   [ ${#missing[@]} = 0 ] && return 0
   local root=()
