@@ -1,0 +1,10 @@
+#include "actors/cli/simulate_flags.h"
+#include "actors/cli/verbs.h"
+
+namespace baton::cli {
+
+int simulate_cache(const SimulateFlags&) {
+  return report({ErrorCode::unsupported, Scope::request, "not there"});
+}
+
+}  // namespace baton::cli
