@@ -15,9 +15,9 @@ int simulate_cache(const SimulateFlags& flags) {
   if (!replay) return report(replay.error());
   if (flags.json.empty()) {
     const std::string capacity = flags.capacity_blocks == 0 ? "unbounded" : fmt::format("{} blocks", flags.capacity_blocks);
-    fmt::print("{}, {}: {:.4f} of the blocks were cached ({} of {}, {} distinct, in {} requests), {:.4f} in a cached prefix; {} evictions\n",
-               flags.policy, capacity, replay->block_hit_rate(), replay->hits, replay->references, replay->distinct, replay->requests,
-               replay->prefix_hit_rate(), replay->evictions);
+    fmt::print("{}, {}: {:.4f} of the blocks were cached ({} of {}, {} distinct; {} requests), {:.4f} in a cached prefix; {} evictions\n",
+               flags.policy, capacity, replay->block_hit_rate(), replay->hits, replay->references, replay->distinct,
+               replay->requests, replay->prefix_hit_rate(), replay->evictions);
     return kDone;
   }
   const nlohmann::ordered_json summary = {{"policy", flags.policy},

@@ -1,5 +1,6 @@
 // Mooncake's Conductor: where a request is prefilled and decoded, which part of a cached prefix is fetched from another instance, and
-// whether the request is taken at all. A pure function of what the scheduler knows; the copy it asks for is also how hot blocks get replicas.
+// whether the request is taken at all. A pure function of what the scheduler knows; the copy it asks for is also how hot blocks get
+// replicas.
 //
 //   best = the longest match with the prompt in any prefill instance's cache, and who has it
 //   each prefill instance i:   best / match_i > threshold   fetch what it lacks from best's holder:  transfer + queue + prefill(best)
@@ -7,8 +8,8 @@
 //   prefill  = the least of these sums (TTFT), the first of equals         decode = the least predicted TBT, the first of equals
 //   refused (429) if TTFT > its SLO or TBT > its SLO
 //
-// Source: FAST'25, Algorithm 1. What it leaves open: the ratio to an empty match is infinite if anybody matches and 1 if nobody does; a ratio
-// equal to the threshold fetches nothing (arXiv v3 counts the transfer's time there and copies nothing).
+// Source: FAST'25, Algorithm 1. What it leaves open: the ratio to an empty match is infinite if anybody matches and 1 if nobody does; a
+// ratio equal to the threshold fetches nothing (arXiv v3 counts the transfer's time there and copies nothing).
 #pragma once
 
 #include <cstdint>

@@ -74,7 +74,8 @@ Result<CacheReplay> replay_cache(const Trace& trace, std::string_view policy, st
   CacheReplay replay{.requests = trace.size()};
   for (const TraceRequest& request : trace) replay.references += request.blocks.size();
   if (replay.references >= kNowhere) {
-    return Error{ErrorCode::invalid_argument, Scope::request, fmt::format("{} block ids are more than one replay takes", replay.references)};
+    return Error{ErrorCode::invalid_argument, Scope::request,
+                 fmt::format("{} block ids are more than one replay takes; cut the trace", replay.references)};
   }
   const Numbered numbered = number_blocks(trace, replay.references);
   replay.distinct = numbered.distinct;

@@ -12,8 +12,9 @@ namespace baton::sim {
 namespace {
 
 constexpr std::string_view kKnownFormats =
-    "a trace is Azure CSV (TIMESTAMP,ContextTokens,GeneratedTokens), SplitwiseSim CSV (request_id,arrival_timestamp,prompt_size,token_size), "
-    "Mooncake JSONL (timestamp, input_length, output_length, hash_ids) or DistServe JSON (a list of start_time, prompt_len, output_len)";
+    "a trace is Azure CSV (TIMESTAMP,ContextTokens,GeneratedTokens), SplitwiseSim CSV "
+    "(request_id,arrival_timestamp,prompt_size,token_size), Mooncake JSONL (timestamp, input_length, output_length, hash_ids) or "
+    "DistServe JSON (a list of start_time, prompt_len, output_len)";
 
 bool has_any(std::string_view header, std::initializer_list<std::string_view> columns) {
   return std::ranges::any_of(columns, [&](std::string_view column) { return header.find(column) != std::string_view::npos; });

@@ -109,7 +109,9 @@ Result<Trace> parse_azure_csv(std::string_view text, std::string_view file) {
       return table.place.error(
           fmt::format("TIMESTAMP must be a time such as 2023-11-16 18:17:03.9799600, not {}", shown(table.fields[0])));
     }
-    if (*at < last) return table.place.error(fmt::format("{} is before the row above it; sort the rows by TIMESTAMP", shown(table.fields[0])));
+    if (*at < last) {
+      return table.place.error(fmt::format("{} is before the row above it; sort the rows by TIMESTAMP", shown(table.fields[0])));
+    }
     last = *at;
     if (trace.empty()) first = *at;
     const auto prompt = table.tokens(1, "ContextTokens", 1);

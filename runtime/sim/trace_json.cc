@@ -101,7 +101,8 @@ class RequestReader {
   std::string missing(std::size_t which, const std::vector<std::string>& unknown) const {
     const std::string near = nearest_word(name(which), unknown);
     const std::string meant = near.empty() ? "" : fmt::format(" (is {} meant to be it?)", shown(near));
-    return fmt::format("request {} has no {}{}; each has {}, {} and {}", trace.size(), name(which), meant, keys_.time, keys_.prompt, keys_.output);
+    return fmt::format("request {} has no {}{}; each has {}, {} and {}", trace.size(), name(which), meant, keys_.time, keys_.prompt,
+                       keys_.output);
   }
 
   Status add(TraceRequest request, const TracePlace& place) {
@@ -143,8 +144,10 @@ Result<Trace> parse_distserve_json(std::string_view text, std::string_view file)
     if (const Status read = reader.read(scan); !read) return read.error();
   }
   if (scan.failed()) return reader.not_json(scan, "a list [...] of requests");
-  if (!scan.at_end()) return TracePlace{file, scan.line()}.error(fmt::format("the list of requests ends, but {} follows it", shown(scan.rest())));
-  if (reader.trace.empty()) return TracePlace{file, scan.line()}.error("an empty list; a trace has at least one request");
+  const bool followed = !scan.at_end();
+  const TracePlace place{file, scan.line()};
+  if (followed) return place.error(fmt::format("the list of requests ends, but {} follows it", shown(scan.rest())));
+  if (reader.trace.empty()) return place.error("an empty list; a trace has at least one request");
   return std::move(reader.trace);
 }
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Builds the fuzz targets with clang in build/fuzz and runs each, two at a time. Inputs live in memory; one that fails is left
 # in build/fuzz.
-#   run.sh [RUNS] [TARGET ...]      RUNS inputs a target (default 1000000); targets: gguf safetensors hugging_face tokenizer
+#   run.sh [RUNS] [TARGET ...]      RUNS inputs a target (default 1000000); targets: gguf safetensors hugging_face tokenizer trace
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=$root/build/fuzz
 runs=${1:-1000000}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(gguf safetensors hugging_face tokenizer)
+[ ${#targets[@]} -gt 0 ] || targets=(gguf safetensors hugging_face tokenizer trace)
 
 clang=$(command -v clang++ || command -v clang++-14) || { echo "error: clang++ is not there: apt-get install clang" >&2; exit 1; }
 cmake -G Ninja -S "$root" -B "$build" -DCMAKE_CXX_COMPILER="$clang" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DBATON_FUZZ=ON \

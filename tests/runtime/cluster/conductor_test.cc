@@ -41,8 +41,11 @@ TEST(Conductor, follows_algorithm_1_in_each_branch) {
   const std::vector<Case> cases = {
       {"empty caches: the shortest queue", {{0, 1}, {0, 0.5}}, {{0.0625}}, {kAccepted, 1, 0, 4.5, 0.0625, 0, {}}},
       {"the holder itself has nothing to fetch", {{2048, 0}}, {{0.0625}}, {kAccepted, 0, 0, 2, 0.0625, 2048, {}}},
-      {"ratio below the threshold: computes the rest itself", {{2047, 0}, {1024, 0}}, {{0.0625}}, {kAccepted, 0, 0, 2049 / 1024.0, 0.0625, 2047, {}}},
-      {"ratio 2047/1024, the holder busy", {{2047, 4}, {1024, 0}}, {{0.0625}}, {kAccepted, 1, 0, 3, 0.0625, 1024, {}}},
+      {"ratio just below the threshold, the holder free",
+       {{2047, 0}, {1024, 0}},
+       {{0.0625}},
+       {kAccepted, 0, 0, 2049 / 1024.0, 0.0625, 2047, {}}},
+      {"ratio just below the threshold, the holder busy", {{2047, 4}, {1024, 0}}, {{0.0625}}, {kAccepted, 1, 0, 3, 0.0625, 1024, {}}},
       {"ratio at the threshold fetches nothing", {{2048, 4}, {1024, 0}}, {{0.0625}}, {kAccepted, 1, 0, 3, 0.0625, 1024, {}}},
       {"ratio above the threshold fetches the difference",
        {{2056, 4}, {1024, 0}},

@@ -54,7 +54,8 @@ TEST(Trace, reads_mooncake_jsonl_in_milliseconds_with_or_without_block_ids) {
   EXPECT_EQ(read("{\"timestamp\": 0, \"input_length\": 1024, \"output_length\": 5, \"hash_ids\": [0, 1]}\n"
                  "{\"output_length\":0,\"hash_ids\":[18446744073709551615],\"input_length\":3,\"timestamp\":12.345}\r\n"
                  "\n"
-                 "  {\"type\": {\"a\": [1, {\"b\": \"}\\\"\"}], \"c\": null}, \"timestamp\": 3e3, \"input_length\": 7, \"output_length\": 1}"),
+                 "  {\"type\": {\"a\": [1, {\"b\": \"}\\\"\"}], \"c\": null}, "
+                 "\"timestamp\": 3e3, \"input_length\": 7, \"output_length\": 1}"),
             expected);
 }
 
@@ -87,16 +88,19 @@ TEST(Trace, refuses_what_is_wrong_with_file_and_line) {
       {"TIMESTAMP,ContextTokens,GeneratedTokens\r\n", "t:1: a header and no requests; "},
       {kAzure + "2023-11-16 18:17:04,10\n", "t:3: 2 fields where the header names 3: \"2023-11-16 18:17:04,10\""},
       {kAzure + "2023-11-16 18:17:04,10,1,1\n", "t:3: 4 fields where the header names 3: "},
-      {kAzure + "2023-02-29 18:17:04,10,1\n", "t:3: TIMESTAMP must be a time such as 2023-11-16 18:17:03.9799600, not \"2023-02-29 18:17:04\""},
+      {kAzure + "2023-02-29 18:17:04,10,1\n",
+       "t:3: TIMESTAMP must be a time such as 2023-11-16 18:17:03.9799600, not \"2023-02-29 18:17:04\""},
       {kAzure + "2023-11-16 18:17:04.,10,1\n", "t:3: TIMESTAMP must be a time such as "},
       {kAzure + "2023-11-16 24:00:00,10,1\n", "t:3: TIMESTAMP must be a time such as "},
       {kAzure + "2023-11-16 18:17:04+15:00,10,1\n", "t:3: TIMESTAMP must be a time such as "},
       {kAzure + "9999-11-16 18:17:04,10,1\n", "t:3: TIMESTAMP must be a time such as "},
-      {kAzure + "\n2023-11-16 18:17:03.96,10,1\n", "t:4: \"2023-11-16 18:17:03.96\" is before the row above it; sort the rows by TIMESTAMP"},
+      {kAzure + "\n2023-11-16 18:17:03.96,10,1\n",
+       "t:4: \"2023-11-16 18:17:03.96\" is before the row above it; sort the rows by TIMESTAMP"},
       {kAzure + "2023-11-16 18:17:04,-10,1\n", "t:3: ContextTokens must be a whole number from 1 to 1000000000, not \"-10\""},
       {kAzure + "2023-11-16 18:17:04,0,1\n", "t:3: ContextTokens must be a whole number from 1 to 1000000000, not \"0\""},
       {kAzure + "2023-11-16 18:17:04,10,1e3\n", "t:3: GeneratedTokens must be a whole number from 0 to 1000000000, not \"1e3\""},
-      {kAzure + "2023-11-16 18:17:04,10,99999999999999999999\n", "t:3: GeneratedTokens must be a whole number from 0 to 1000000000, not \"9999"},
+      {kAzure + "2023-11-16 18:17:04,10,99999999999999999999\n",
+       "t:3: GeneratedTokens must be a whole number from 0 to 1000000000, not \"9999"},
       {"request_id,arrival_timestamp,prompt_size\n", "t:1: there is no column token_size"},
       {kSplitwise + "1,nan,1,10,2\n", "t:3: arrival_timestamp must be a time in seconds, from 0 to 9e+09 seconds, not \"nan\""},
       {kSplitwise + "1,-1,1,10,2\n", "t:3: arrival_timestamp must be a time in seconds, from 0 to 9e+09 seconds, not \"-1\""},
@@ -114,7 +118,8 @@ TEST(Trace, refuses_what_is_wrong_with_file_and_line) {
       {kMooncake + "{\"timestamp\": 1e300, \"input_length\": 10, \"output_length\": 1}\n", "t:2: timestamp must be a time in milliseconds"},
       {kMooncake + "{\"timestamp\": 6, \"input_length\": [10], \"output_length\": 1}\n",
        "t:2: input_length must be a whole number from 1 to 1000000000, not \"[\""},
-      {kMooncake + "{\"timestamp\": 6, \"timestamp\": 7, \"input_length\": 10, \"output_length\": 1}\n", "t:2: \"timestamp\" is given twice"},
+      {kMooncake + "{\"timestamp\": 6, \"timestamp\": 7, \"input_length\": 10, \"output_length\": 1}\n",
+       "t:2: \"timestamp\" is given twice"},
       {kMooncake + "{\"timestamp\": 6, \"input_length\": 1, \"output_length\": 1, \"hash_ids\": [1, 2]}\n",
        "t:2: request 1 has 2 blocks for 1 tokens; a block holds at least one"},
       {kMooncake + "{\"timestamp\": 6, \"input_length\": 1, \"output_length\": 1, \"hash_ids\": [-1]}\n",
@@ -155,7 +160,8 @@ TEST(Trace, names_a_file_that_is_not_there_or_is_empty) {
 
 TEST(Trace, survives_every_truncation_and_thousands_of_changed_bytes) {
   const std::string more_azure = kAzure + "2023-11-16 18:17:04.1+00:00,20,2\r\n";
-  const std::string more_mooncake = kMooncake + "{\"x\": {\"y\": [[], {}, \"\\\"\"]}, \"timestamp\": 6.5e0, \"input_length\": 10, \"output_length\": 1}";
+  const std::string more_mooncake = kMooncake + "{\"x\": {\"y\": [[], {}, \"\\\"\"]}, "
+                                    "\"timestamp\": 6.5e0, \"input_length\": 10, \"output_length\": 1}";
   Random random{4};
   for (const std::string& whole : {more_azure, kSplitwise, more_mooncake, kDistServe + "]"}) {
     ASSERT_TRUE(parse_trace(whole, "t").ok());
@@ -164,7 +170,8 @@ TEST(Trace, survives_every_truncation_and_thousands_of_changed_bytes) {
       std::string changed = whole;
       for (std::uint64_t n = 0; n <= random.below(4); ++n) {
         static constexpr std::string_view kBytes = "{}[]\",:0159-+.eE\\\n\r ZT";
-        changed[random.below(changed.size())] = random.below(4) == 0 ? static_cast<char>(random.next()) : kBytes[random.below(kBytes.size())];
+        char& byte = changed[random.below(changed.size())];
+        byte = random.below(4) == 0 ? static_cast<char>(random.next()) : kBytes[random.below(kBytes.size())];
       }
       const auto trace = parse_trace(changed, "t");
       EXPECT_TRUE(trace.ok() || trace.error().message.starts_with("t:")) << trace.error().message;
@@ -183,7 +190,8 @@ TEST(Trace, written_as_mooncake_jsonl_reads_back_equal) {
   double at = 0;
   for (int i = 0; i < 2000; ++i) {
     at += random.below(3) == 0 ? static_cast<double>(random.below(4000)) / 1000 : random.unit();
-    trace.push_back({std::to_string(i), at, static_cast<std::uint32_t>(4 + random.below(9)), static_cast<std::uint32_t>(random.below(9)), {}});
+    const auto prompt = static_cast<std::uint32_t>(4 + random.below(9)), output = static_cast<std::uint32_t>(random.below(9));
+    trace.push_back({std::to_string(i), at, prompt, output, {}});
     for (std::uint64_t n = random.below(4); n > 0; --n) trace.back().blocks.push_back(random.next());
   }
   EXPECT_EQ(read(to_mooncake_jsonl(trace)), trace);
@@ -223,7 +231,9 @@ TEST(PublishedTraces, of_the_golden_runs_are_read) {
   SKIP_WITHOUT_SHARED();
   const auto five = load_trace(shared_folder() + "/golden/distserve/trace5.json");
   ASSERT_TRUE(five.ok()) << five.error().message;
-  EXPECT_EQ(*five, (Trace{{"0", 0, 512, 4, {}}, {"1", 0.01, 1024, 3, {}}, {"2", 0.05, 128, 5, {}}, {"3", 0.3, 2000, 2, {}}, {"4", 0.305, 64, 6, {}}}));
+  const Trace expected = {
+      {"0", 0, 512, 4, {}}, {"1", 0.01, 1024, 3, {}}, {"2", 0.05, 128, 5, {}}, {"3", 0.3, 2000, 2, {}}, {"4", 0.305, 64, 6, {}}};
+  EXPECT_EQ(*five, expected);
   const auto thousand = load_trace(shared_folder() + "/golden/splitwise/azure_conv_first1000.csv");
   ASSERT_TRUE(thousand.ok()) << thousand.error().message;
   EXPECT_EQ(thousand->size(), 1000u);
