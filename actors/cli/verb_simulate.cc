@@ -15,6 +15,9 @@ int simulate(const SimulateFlags& flags) {
   return simulate_distserve(flags);
 }
 
+// A minus sign would be taken, and wrap to a huge number.
+std::string not_negative(const std::string& word) { return word.starts_with('-') ? "must be a whole number from 0 up, not " + word : ""; }
+
 }  // namespace
 
 void add_simulate_verb(CLI::App& app, int& status) {
@@ -37,7 +40,8 @@ void add_simulate_verb(CLI::App& app, int& status) {
   add_option(*verb, "--slo", flags->slo, "Judge the run: splitwise adds its nine slowdowns")->check(CLI::IsMember({"splitwise"}));
   add_flag(*verb, "--cache-only", flags->cache_only, "Only replay the trace's blocks through one cache");
   add_option(*verb, "--policy", flags->policy, "Of eviction, with --cache-only: lru, lfu, length_aware");
-  add_option(*verb, "--capacity-blocks", flags->capacity_blocks, "Of the cache, with --cache-only; 0: no bound");
+  add_option(*verb, "--capacity-blocks", flags->capacity_blocks, "Of the cache, with --cache-only; 0: no bound")
+      ->check(not_negative);
   verb->callback([flags, &status] { status = simulate(*flags); });
 }
 
