@@ -10,6 +10,7 @@ namespace {
 constexpr std::uint64_t kMostAttempts = 1000;              // to draw a pair within most_total; then it is cut
 constexpr std::size_t kMostRequests = 1'000'000'000;
 constexpr double kLeastRate = 1e-6, kMostRate = 1e9;
+constexpr double kMostPeriods = 1e4;                       // of on and off between two requests: each is drawn
 
 std::pair<std::uint32_t, std::uint32_t> cut(std::uint32_t prompt, std::uint32_t output, std::uint32_t most_total) {
   output = std::min(output, most_total - 1);
@@ -40,9 +41,16 @@ Result<Trace> generate(const Workload& workload, double rate, std::size_t count,
   if (count == 0 || count > kMostRequests) {
     return Error{ErrorCode::invalid_argument, Scope::request, fmt::format("{} requests: ask for 1 to {}", count, kMostRequests), "count"};
   }
+  const Arrivals& arrivals = workload.arrivals;
+  const double cycle_s = arrivals.on_s + arrivals.off_s;
+  if (arrivals.process == Arrivals::Process::on_off && rate * cycle_s * kMostPeriods < 1) {
+    return Error{ErrorCode::invalid_argument, Scope::request,
+                 fmt::format("{} requests a second and bursts every {} s: most bursts would be empty; make them longer", rate, cycle_s),
+                 "rate"};
+  }
   const Draws draws(seed);
   if (!workload.sessions.empty()) return generate_sessions(workload, rate, count, draws);
-  ArrivalTimes times(workload.arrivals, rate, draws);
+  ArrivalTimes times(arrivals, rate, draws);
   Trace trace;
   trace.reserve(count);
   for (std::uint64_t i = 0; i < count; ++i) {

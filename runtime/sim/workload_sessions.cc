@@ -60,7 +60,8 @@ class Generator {
     }
     const auto& popularity = popularity_[session.kind];
     const double u = draws_.unit(Stream::system, index_) * popularity.back();
-    session.system = static_cast<std::uint32_t>(std::ranges::upper_bound(popularity, u) - popularity.begin());
+    const auto place_of_system = std::upper_bound(popularity.begin(), popularity.end() - 1, u);      // u may be rounded up to the end
+    session.system = static_cast<std::uint32_t>(place_of_system - popularity.begin());
     const SessionKind& kind = workload_.sessions[session.kind];
     const std::uint64_t tokens = kind.system_tokens + std::uint64_t{tokens_at(kind.first, draws_.unit(Stream::prompt, index_))};
     session.prompt_tokens = std::min<std::uint64_t>(tokens, kind.most_prompt);

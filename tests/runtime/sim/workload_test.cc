@@ -222,6 +222,8 @@ TEST(Workload, without_meaning_is_refused) {
   EXPECT_FALSE(generate(workload, std::nan(""), 1, 1).ok());
   EXPECT_FALSE(generate(workload, -1, 1, 1).ok());
   EXPECT_EQ(generate(workload, 1, 0, 1).error().message, "0 requests: ask for 1 to 1000000000");
+  EXPECT_EQ(generate(with_arrivals("{process: on_off, on_s: 0.25, off_s: 0.25}"), 1e-5, 9, 1).error().message,
+            "1e-05 requests a second and bursts every 0.5 s: most bursts would be empty; make them longer");
 }
 
 TEST(Draws, invert_the_normal_distribution) {
