@@ -36,7 +36,8 @@ Result<Trace> parse_trace(std::string_view text, const std::string& name) {
     start = end + 1;
     if (number == 0) continue;
     TraceRequest request;
-    if (words.size() != 7 || !read(words[3], request.arrival_s) || !read(words[5], request.prompt_tokens) || !read(words[6], request.output_tokens)) {
+    if (words.size() != 7 || !read(words[3], request.arrival_s) || !read(words[5], request.prompt_tokens) ||
+        !read(words[6], request.output_tokens)) {
       return Error{ErrorCode::invalid_argument, Scope::request, fmt::format("{}:{}: not a row of a SplitwiseSim trace", name, number + 1)};
     }
     request.id = words[0];

@@ -54,10 +54,17 @@ Result<Scheduler> find_scheduler(const std::string& name) {
     known.push_back(scheduler.name);
   }
   for (const auto& [refused_name, reason] : kNoReference) {
-    if (refused_name == name) return Error{ErrorCode::unsupported, Scope::request, fmt::format("--scheduler {}: {}", name, reason), "scheduler"};
+    if (refused_name != name) continue;
+    return Error{ErrorCode::unsupported, Scope::request, fmt::format("--scheduler {}: {}", name, reason), "scheduler"};
   }
   if (name.empty()) return refused("scheduler", fmt::format("is missing; one of {}", fmt::join(known, ", ")));
   return refused("scheduler", fmt::format("{} is none of the authors'{}", name, suggestion(name, known)));
+}
+
+Status check_start_state(const std::string& name) {
+  if (std::find(kStartStates.begin(), kStartStates.end(), name) != kStartStates.end()) return ok();
+  if (name.empty()) return refused("start-state", fmt::format("is missing; one of {}", fmt::join(kStartStates, ", ")));
+  return refused("start-state", fmt::format("{} is not known{}", name, suggestion(name, kStartStates)));
 }
 
 using Group = std::pair<Gpu, std::uint64_t>;
@@ -105,8 +112,8 @@ void add_machines(Cluster& cluster, const std::vector<Gpu>& gpus, Tag tag) {
 
 Status add_uniform(Cluster& cluster, const ClusterWords& words) {
   if (!words.prompt.empty() || !words.token.empty()) {
-    return refused("start-state", fmt::format("{0} has machines of one role: give them with --machines, not --prompt and --token; or use "
-                                              "--start-state splitwise", words.start_state));
+    return refused("start-state", words.start_state + " has machines of one role: give them with --machines, not --prompt and --token; "
+                                                      "or use --start-state splitwise");
   }
   if (words.machines.empty()) return refused("machines", "is missing: GPU:COUNT, such as h100-80gb:2");
   const auto gpus = parse_machines("machines", words.machines, cluster.model, cluster.hardware);
@@ -121,8 +128,8 @@ bool all_are(const std::vector<Gpu>& gpus, const std::string& name) {
 
 Status add_split(Cluster& cluster, const ClusterWords& words) {
   if (!words.machines.empty()) {
-    return refused("start-state", fmt::format("{} has prompt and token machines: give them with --prompt and --token, not --machines; or use "
-                                              "--start-state baseline", words.start_state));
+    return refused("start-state", words.start_state + " has prompt and token machines: give them with --prompt and --token, not --machines; "
+                                                      "or use --start-state baseline");
   }
   if (words.prompt.empty()) return refused("prompt", "is missing: GPU:COUNT, such as h100-80gb:2");
   if (words.token.empty()) return refused("token", "is missing: GPU:COUNT, such as h100-80gb:1");
@@ -162,15 +169,12 @@ Result<Cluster> make_cluster(const ClusterWords& words) {
   auto hardware = load_hardware();
   if (!hardware) return hardware.error();
   Cluster cluster{std::move(model).value(), std::move(hardware).value()};
-  if (std::find(kStartStates.begin(), kStartStates.end(), words.start_state) == kStartStates.end()) {
-    return refused("start-state", words.start_state.empty() ? fmt::format("is missing; one of {}", fmt::join(kStartStates, ", "))
-                                                            : fmt::format("{} is not known{}", words.start_state, suggestion(words.start_state, kStartStates)));
-  }
+  if (const Status known = check_start_state(words.start_state); !known) return known.error();
   const auto scheduler = find_scheduler(words.scheduler);
   if (!scheduler) return scheduler.error();
   const bool split = words.start_state.starts_with("splitwise");
   if (scheduler->link != Link::none && !split) {
-    return refused("scheduler", fmt::format("{} needs prompt and token machines: use --start-state splitwise, or token_jsq", words.scheduler));
+    return refused("scheduler", words.scheduler + " needs prompt and token machines: use --start-state splitwise, or token_jsq");
   }
   const Status added = split ? add_split(cluster, words) : add_uniform(cluster, words);
   if (!added) return added.error();

@@ -28,8 +28,9 @@ auto read_embedded(const std::string& name, Read read) -> Result<decltype(read(Y
 Model read_model(const YAML::Node& root) {
   Model model;
   model.name = root["model"].as<std::string>();
-  model.kv_bytes_per_token = 2 * root["hidden"].as<std::int64_t>() * root["layers"].as<std::int64_t>() * root["dtype_bytes"].as<std::int64_t>();
-  model.weight_bytes = root["weight_bytes"].as<std::int64_t>();
+  const auto whole = [&](const char* key) { return root[key].as<std::int64_t>(); };
+  model.kv_bytes_per_token = 2 * whole("hidden") * whole("layers") * whole("dtype_bytes");
+  model.weight_bytes = whole("weight_bytes");
   const auto tokens = root["batch_tokens"].as<std::vector<double>>();
   for (const YAML::Node& measured : root["measured"]) {
     if (measured["tensor_parallel"].as<int>() != kTensorParallel) continue;
@@ -40,13 +41,16 @@ Model read_model(const YAML::Node& root) {
   return model;
 }
 
-SlowdownLimits read_limits(const YAML::Node& node) { return {node["p50"].as<double>(), node["p90"].as<double>(), node["p99"].as<double>()}; }
+SlowdownLimits read_limits(const YAML::Node& node) {
+  return {node["p50"].as<double>(), node["p90"].as<double>(), node["p99"].as<double>()};
+}
 
 Hardware read_hardware(const YAML::Node& root) {
   constexpr double kGib = 1024.0 * 1024.0 * 1024.0;
   Hardware hardware;
+  const auto gpus_per_machine = root["gpus_per_machine"].as<std::int64_t>();
   for (const YAML::Node& gpu : root["gpus"]) {
-    hardware.gpus.push_back({gpu["name"].as<std::string>(), gpu["memory_bytes"].as<std::int64_t>() * root["gpus_per_machine"].as<std::int64_t>()});
+    hardware.gpus.push_back({gpu["name"].as<std::string>(), gpus_per_machine * gpu["memory_bytes"].as<std::int64_t>()});
   }
   const YAML::Node transfer = root["transfer"];
   hardware.infiniband_bytes_per_s = transfer["infiniband_gib_per_s"].as<double>() * kGib;

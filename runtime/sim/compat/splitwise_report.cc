@@ -22,7 +22,7 @@ bool under(const Quantiles& slowdown, const SlowdownLimits& limits) {
   return slowdown.p50 < limits.p50 && slowdown.p90 < limits.p90 && slowdown.p99 < limits.p99;
 }
 
-Slowdowns slowdowns_of(const Cluster& cluster, const Trace& trace, const Run& run) {
+Slowdowns slowdowns_of(const Cluster& cluster, const Trace& trace, const Outcome& run) {
   const StepTimes& idle = cluster.model.times.at(cluster.hardware.slo_reference);
   std::vector<double> ttft;
   std::vector<double> tbt;
@@ -61,7 +61,7 @@ Quantiles quantiles_of(std::vector<double> values) {
   return {sum / static_cast<double>(values.size()), quantile(values, 0.5), quantile(values, 0.9), quantile(values, 0.99)};
 }
 
-Summary summarise(const Cluster& cluster, const Trace& trace, const Run& run, bool with_slowdowns) {
+Summary summarise(const Cluster& cluster, const Trace& trace, const Outcome& run, bool with_slowdowns) {
   std::vector<double> ttft;
   std::vector<double> tbt;
   std::vector<double> e2e;
@@ -94,15 +94,16 @@ std::string to_json(const Summary& summary, const ClusterWords& words) {
   json["tpot_ms"] = json_of(summary.tbt_s, 1000);
   json["e2e_ms"] = json_of(summary.e2e_s, 1000);
   if (summary.slowdowns) {
-    json["slowdowns"] = {{"ttft", json_of(summary.slowdowns->ttft)}, {"tbt", json_of(summary.slowdowns->tbt)}, {"e2e", json_of(summary.slowdowns->e2e)}};
-    json["all_nine"] = summary.slowdowns->all_nine;
+    const Slowdowns& slowdowns = *summary.slowdowns;
+    json["slowdowns"] = {{"ttft", json_of(slowdowns.ttft)}, {"tbt", json_of(slowdowns.tbt)}, {"e2e", json_of(slowdowns.e2e)}};
+    json["all_nine"] = slowdowns.all_nine;
   }
   return json.dump(2) + "\n";
 }
 
 std::string to_text(const Summary& summary) {
-  std::string text = fmt::format("{} of {} requests completed, {} KV transfers, {:.1f} s simulated\n\n", summary.completed, summary.requests,
-                                 summary.transfers, summary.end_s);
+  std::string text = fmt::format("{} of {} requests completed, {} KV transfers, {:.1f} s simulated\n\n", summary.completed,
+                                 summary.requests, summary.transfers, summary.end_s);
   text += fmt::format("{:<16}{:>10}{:>12}{:>12}{:>12}\n", "", "mean", "P50", "P90", "P99");
   text += row("TTFT ms", summary.ttft_s, 1000) + row("TBT ms", summary.tbt_s, 1000) + row("E2E ms", summary.e2e_s, 1000);
   if (const auto& slowdowns = summary.slowdowns) {

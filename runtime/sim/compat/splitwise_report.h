@@ -41,7 +41,7 @@ struct Summary {
   std::optional<Slowdowns> slowdowns;      // when they were asked for
 };
 
-Summary summarise(const Cluster& cluster, const Trace& trace, const Run& run, bool with_slowdowns);
+Summary summarise(const Cluster& cluster, const Trace& trace, const Outcome& run, bool with_slowdowns);
 
 std::string to_json(const Summary& summary, const ClusterWords& words);
 std::string to_text(const Summary& summary);

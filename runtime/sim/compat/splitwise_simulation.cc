@@ -35,7 +35,7 @@ class Simulation {
     for (const TraceRequest& request : trace) add(request);
   }
 
-  Run run() {
+  Outcome run() {
     while (!world_.events.empty() && world_.now < kEndSeconds && !stuck()) {
       const Event event = world_.events.pop();
       if (event.kind == EventKind::iteration_end && !machines_[event.target].expects(event.serial)) continue;
@@ -54,8 +54,10 @@ class Simulation {
     const std::int64_t kv = cluster_.model.kv_bytes_per_token;
     const auto number = static_cast<RequestIndex>(world_.requests.size());
     world_.requests.push_back({.arrival = request.arrival_s});
-    world_.tasks.push_back({.memory = kv * (std::int64_t{request.prompt_tokens} + 1), .tokens = request.prompt_tokens, .iterations = 1});
-    world_.tasks.push_back({.memory = kv * (std::int64_t{request.output_tokens} - 1), .tokens = 1, .iterations = request.output_tokens - 1.0});
+    const std::int64_t prompt_tokens = request.prompt_tokens;
+    const std::int64_t later_tokens = std::int64_t{request.output_tokens} - 1;
+    world_.tasks.push_back({.memory = kv * (prompt_tokens + 1), .tokens = request.prompt_tokens, .iterations = 1});
+    world_.tasks.push_back({.memory = kv * later_tokens, .tokens = 1, .iterations = static_cast<double>(later_tokens)});
     world_.schedule(request.arrival_s, EventKind::arrival, number);
   }
 
@@ -116,8 +118,8 @@ class Simulation {
   // Nothing is left but transfers that have all found no room since anything last changed: so it would go on until the clock stops.
   bool stuck() const { return world_.pending_work == 0 && failed_retries_ >= waiting_transfers_ + 1; }
 
-  Run result() const {
-    Run run;
+  Outcome result() const {
+    Outcome run;
     run.end_s = world_.now;
     run.transfers = transfers_;
     run.requests.reserve(world_.requests.size());
@@ -147,19 +149,22 @@ Status check(const Trace& trace) {
   for (std::size_t i = 0; i < trace.size(); ++i) {
     const TraceRequest& request = trace[i];
     const auto refused = [&](const std::string& why) {
-      return Error{ErrorCode::invalid_argument, Scope::request, fmt::format("request {} ({} of the trace): {}", request.id, i + 1, why), "trace"};
+      const std::string message = fmt::format("request {} ({} of the trace) {}", request.id, i + 1, why);
+      return Error{ErrorCode::invalid_argument, Scope::request, message, "trace"};
     };
     if (!(request.arrival_s > 0) || request.arrival_s > std::numeric_limits<double>::max()) {
-      return refused(fmt::format("arrives at {} s, but SplitwiseSim takes only arrivals after 0: shift the trace, such as by a second", request.arrival_s));
+      return refused(fmt::format("arrives at {} s, but SplitwiseSim takes only arrivals after 0: shift the trace by a second",
+                                 request.arrival_s));
     }
     if (request.arrival_s < before) {
       return refused(fmt::format("arrives at {} s, before the one above it ({} s): sort the trace by arrival", request.arrival_s, before));
     }
     if (request.prompt_tokens == 0) return refused("has no prompt tokens; at least 1");
     if (request.output_tokens < 2) {
-      return refused(fmt::format("has {} output tokens, but SplitwiseSim needs at least 2 (the prompt phase makes the first)", request.output_tokens));
+      return refused(fmt::format("has {} output tokens, but SplitwiseSim needs at least 2: the prompt phase makes the first",
+                                 request.output_tokens));
     }
-    if (!ids.insert(request.id).second) return refused("another request above it has the same id");
+    if (!ids.insert(request.id).second) return refused("has the id of a request above it");
     before = request.arrival_s;
   }
   return ok();
@@ -167,12 +172,12 @@ Status check(const Trace& trace) {
 
 }  // namespace
 
-Result<Run> simulate(const Cluster& cluster, const Trace& trace) {
+Result<Outcome> simulate(const Cluster& cluster, const Trace& trace) {
   if (const Status checked = check(trace); !checked) return checked.error();
   return Simulation{cluster, trace}.run();
 }
 
-std::vector<RequestRecord> to_records(const Cluster& cluster, const Trace& trace, const Run& run) {
+std::vector<RequestRecord> to_records(const Cluster& cluster, const Trace& trace, const Outcome& run) {
   constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
   std::vector<RequestRecord> records;
   records.reserve(trace.size());

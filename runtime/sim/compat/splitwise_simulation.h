@@ -27,17 +27,17 @@ struct Served {
   std::uint32_t token_machine = 0;
 };
 
-struct Run {
+struct Outcome {
   std::vector<Served> requests;            // in trace order
   double end_s = 0;                        // when the last event was
   std::uint64_t transfers = 0;             // started
 };
 
-// Errors: invalid_argument (a trace that SplitwiseSim cannot take: an arrival that is not after 0 or out of order, no prompt, fewer than two
-// output tokens, an id that comes twice), naming the request.
-Result<Run> simulate(const Cluster& cluster, const Trace& trace);
+// Errors: invalid_argument (a trace that SplitwiseSim cannot take: an arrival that is not after 0 or out of order, no prompt, fewer
+// than two output tokens, an id that comes twice), naming the request.
+Result<Outcome> simulate(const Cluster& cluster, const Trace& trace);
 
 // Milliseconds; not a number where there is none.
-std::vector<RequestRecord> to_records(const Cluster& cluster, const Trace& trace, const Run& run);
+std::vector<RequestRecord> to_records(const Cluster& cluster, const Trace& trace, const Outcome& run);
 
 }  // namespace baton::sim::splitwise
