@@ -7,6 +7,11 @@
 namespace baton::cli {
 
 int simulate_splitwise(const SimulateFlags& flags) {
+  if (!flags.prefill.empty() || !flags.decode.empty() || !flags.mixed.empty()) {
+    return report({ErrorCode::invalid_argument, Scope::request,
+                   "--prefill, --decode and --mixed belong to --compat distserve; for Splitwise's machines use --prompt and --token, or "
+                   "--machines"});
+  }
   const sim::splitwise::ClusterWords words{flags.model, flags.start_state, flags.scheduler, flags.prompt, flags.token, flags.machines};
   const auto cluster = sim::splitwise::make_cluster(words);
   if (!cluster) return report(cluster.error());

@@ -112,8 +112,8 @@ void add_machines(Cluster& cluster, const std::vector<Gpu>& gpus, Tag tag) {
 
 Status add_uniform(Cluster& cluster, const ClusterWords& words) {
   if (!words.prompt.empty() || !words.token.empty()) {
-    return refused("start-state", words.start_state + " has machines of one role: give them with --machines, not --prompt and --token; "
-                                                      "or use --start-state splitwise");
+    return refused("start-state", fmt::format("{} has machines of one role: give them with --machines, not --prompt and --token; or "
+                                              "use --start-state splitwise", words.start_state));
   }
   if (words.machines.empty()) return refused("machines", "is missing: GPU:COUNT, such as h100-80gb:2");
   const auto gpus = parse_machines("machines", words.machines, cluster.model, cluster.hardware);
@@ -128,8 +128,8 @@ bool all_are(const std::vector<Gpu>& gpus, const std::string& name) {
 
 Status add_split(Cluster& cluster, const ClusterWords& words) {
   if (!words.machines.empty()) {
-    return refused("start-state", words.start_state + " has prompt and token machines: give them with --prompt and --token, not --machines; "
-                                                      "or use --start-state baseline");
+    return refused("start-state", fmt::format("{} has prompt and token machines: give them with --prompt and --token, not "
+                                              "--machines; or use --start-state baseline", words.start_state));
   }
   if (words.prompt.empty()) return refused("prompt", "is missing: GPU:COUNT, such as h100-80gb:2");
   if (words.token.empty()) return refused("token", "is missing: GPU:COUNT, such as h100-80gb:1");

@@ -34,7 +34,8 @@ TEST(SplitwiseProfile, holds_the_measured_medians) {
     const StepTimes& times = model->times.at(column.gpu);
     double tokens = 128;
     for (const double ms : column.ms) {
-      EXPECT_NEAR((column.prompt ? times.prompt : times.token).at(tokens) * 1000, ms, 5e-5) << column.model << ' ' << column.gpu << ' ' << tokens;
+      const Curve& curve = column.prompt ? times.prompt : times.token;
+      EXPECT_NEAR(curve.at(tokens) * 1000, ms, 5e-5) << column.model << ' ' << column.gpu << ' ' << tokens;
       tokens *= 2;
     }
   }

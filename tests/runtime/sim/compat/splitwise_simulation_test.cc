@@ -78,7 +78,8 @@ TEST(SplitwiseSimulation, ends_although_a_prompt_finds_no_machine_large_enough) 
   EXPECT_EQ(records[0].decode_instance, "h100-80gb_0");
 }
 
-// Two prompts, made at once, fill the token machine to the last token, so that neither of their decodes finds room, and a third waits for ever.
+// Two prompts, made at once, fill the token machine to the last token, so that neither of their decodes finds room, and a third
+// waits for ever.
 TEST(SplitwiseSimulation, ends_when_only_hopeless_transfers_are_left) {
   ClusterWords words = kTwoPools;
   words.prompt = "h100-80gb:2";
@@ -132,7 +133,8 @@ TEST(SplitwiseSimulation, repeats_itself) {
   std::vector<Asked> asked;
   for (std::uint32_t i = 0; i < 300; ++i) asked.push_back({1 + 0.01 * (i / 3), 1 + i * 37 % 4000, 2 + i * 13 % 90});   // in threes
   const sim::Trace trace = trace_of(asked);
-  EXPECT_EQ(sim::to_csv(to_records(cluster, trace, run_of(cluster, trace))), sim::to_csv(to_records(cluster, trace, run_of(cluster, trace))));
+  const auto csv = [&] { return sim::to_csv(to_records(cluster, trace, run_of(cluster, trace))); };
+  EXPECT_EQ(csv(), csv());
 }
 
 TEST(SplitwiseSimulation, refuses_what_the_source_cannot_take_and_says_where) {
