@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
 #include <string_view>
 
 #include <spdlog/fmt/fmt.h>
@@ -138,8 +139,11 @@ Status add_split(Cluster& cluster, const ClusterWords& words) {
   const auto tokens = parse_machines("token", words.token, cluster.model, cluster.hardware);
   if (!tokens) return tokens.error();
   if (words.start_state == "splitwise_hhcap") {
-    if (!all_are(*prompts, "h100-80gb")) return refused("prompt", words.prompt + ": prompt machines of splitwise_hhcap are h100-80gb");
-    if (!all_are(*tokens, "h100-80gb-pcap")) return refused("token", words.token + ": token machines of splitwise_hhcap are h100-80gb-pcap");
+    const auto only = [](const std::string& given, const char* role, const char* gpu) {
+      return refused(role, fmt::format("{}: {} machines of splitwise_hhcap are {}", given, role, gpu));
+    };
+    if (!all_are(*prompts, "h100-80gb")) return only(words.prompt, "prompt", "h100-80gb");
+    if (!all_are(*tokens, "h100-80gb-pcap")) return only(words.token, "token", "h100-80gb-pcap");
   }
   if (all_are(*prompts, tokens->front().name) && all_are(*tokens, tokens->front().name)) {
     add_machines(cluster, *prompts, Tag::prompt);

@@ -11,6 +11,7 @@
 // Source: SplitwiseSim's start_state.py, cluster.py, configs/start_state, configs/orchestrator_repo/schedulers.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 

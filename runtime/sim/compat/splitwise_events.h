@@ -1,6 +1,6 @@
 // The order of events in SplitwiseSim, to the letter. Its queue is Python's heapq, ordered by time alone: of events at the same
 // instant the one that the heap's shape brings up comes first, not the one pushed first. So the heap is rebuilt here with the same
-// sift rules, and a cancelled event stays in it until it comes up. Source: Python's Modules/_heapqmodule.c, by its documented steps.
+// sift rules, and a cancelled event stays in it until it comes up. Source: the algorithm of Python's heapq.
 #pragma once
 
 #include <cmath>

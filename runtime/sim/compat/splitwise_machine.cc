@@ -1,6 +1,7 @@
 #include "runtime/sim/compat/splitwise_machine.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "runtime/base/check.h"
 #include "runtime/sim/compat/splitwise_limits.h"

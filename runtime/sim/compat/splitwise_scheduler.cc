@@ -1,6 +1,7 @@
 #include "runtime/sim/compat/splitwise_scheduler.h"
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "runtime/base/check.h"
 #include "runtime/sim/compat/splitwise_limits.h"

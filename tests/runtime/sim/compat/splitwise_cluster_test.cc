@@ -4,7 +4,7 @@
 
 #include "tests/runtime/sim/compat/splitwise_helpers.h"
 
-namespace baton::test {
+namespace baton::test::splitwise {
 namespace {
 
 using namespace sim::splitwise;
@@ -88,4 +88,4 @@ TEST(SplitwiseCluster, refuses_machines_that_the_start_state_has_not) {
 }
 
 }  // namespace
-}  // namespace baton::test
+}  // namespace baton::test::splitwise

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-namespace baton::test {
+namespace baton::test::splitwise {
 namespace {
 
 using namespace sim::splitwise;
@@ -42,4 +42,4 @@ TEST(SplitwiseFloorDivide, rounds_as_python_does) {
 }
 
 }  // namespace
-}  // namespace baton::test
+}  // namespace baton::test::splitwise

@@ -9,7 +9,7 @@
 #include "runtime/sim/compat/splitwise_report.h"
 #include "tests/runtime/sim/compat/splitwise_helpers.h"
 
-namespace baton::test {
+namespace baton::test::splitwise {
 namespace {
 
 using namespace sim::splitwise;
@@ -99,4 +99,4 @@ TEST(GoldenSplitwiseIsoPower, gives_every_percentile_and_verdict_of_the_table) {
 }
 
 }  // namespace
-}  // namespace baton::test
+}  // namespace baton::test::splitwise

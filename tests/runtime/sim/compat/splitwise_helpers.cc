@@ -7,7 +7,7 @@
 
 #include "runtime/base/check.h"
 
-namespace baton::test {
+namespace baton::test::splitwise {
 namespace {
 
 std::string shared_folder() {
@@ -106,4 +106,4 @@ GoldenRun golden_run(const std::string& name) {
   return run;
 }
 
-}  // namespace baton::test
+}  // namespace baton::test::splitwise

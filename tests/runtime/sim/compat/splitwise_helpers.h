@@ -10,7 +10,7 @@
 
 #include "runtime/sim/compat/splitwise_simulation.h"
 
-namespace baton::test {
+namespace baton::test::splitwise {
 
 struct Asked {
   double arrival_s;
@@ -42,7 +42,7 @@ struct GoldenRun {
 };
 GoldenRun golden_run(const std::string& name);
 
-}  // namespace baton::test
+}  // namespace baton::test::splitwise
 
 #define SKIP_WITHOUT_GOLDEN_SPLITWISE()                                                                \
-  if (const std::string why = ::baton::test::why_no_golden_splitwise(); !why.empty()) GTEST_SKIP() << why
+  if (const std::string why = ::baton::test::splitwise::why_no_golden_splitwise(); !why.empty()) GTEST_SKIP() << why

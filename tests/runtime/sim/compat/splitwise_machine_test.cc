@@ -5,7 +5,7 @@
 
 #include "tests/runtime/sim/compat/splitwise_helpers.h"
 
-namespace baton::test {
+namespace baton::test::splitwise {
 namespace {
 
 using namespace sim::splitwise;
@@ -135,4 +135,4 @@ TEST(SplitwiseMachineOrca, batches_prompts_without_a_bound_of_tokens) {
 }
 
 }  // namespace
-}  // namespace baton::test
+}  // namespace baton::test::splitwise

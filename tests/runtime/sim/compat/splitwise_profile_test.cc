@@ -5,7 +5,7 @@
 
 #include "runtime/sim/embedded.h"
 
-namespace baton::test {
+namespace baton::test::splitwise {
 namespace {
 
 using namespace sim::splitwise;
@@ -92,4 +92,4 @@ TEST(Embedded, finds_files_by_name_and_nothing_else) {
 }
 
 }  // namespace
-}  // namespace baton::test
+}  // namespace baton::test::splitwise

@@ -6,7 +6,7 @@
 
 #include "tests/runtime/sim/compat/splitwise_helpers.h"
 
-namespace baton::test {
+namespace baton::test::splitwise {
 namespace {
 
 using namespace sim::splitwise;
@@ -73,4 +73,4 @@ TEST(SplitwiseReport, writes_the_nine_slowdowns_only_when_asked) {
 }
 
 }  // namespace
-}  // namespace baton::test
+}  // namespace baton::test::splitwise

@@ -7,7 +7,7 @@
 
 #include "tests/runtime/sim/compat/splitwise_helpers.h"
 
-namespace baton::test {
+namespace baton::test::splitwise {
 namespace {
 
 using namespace sim::splitwise;
@@ -168,4 +168,4 @@ TEST(SplitwiseSimulation, has_nothing_to_say_of_an_empty_trace) {
 }
 
 }  // namespace
-}  // namespace baton::test
+}  // namespace baton::test::splitwise
