@@ -42,8 +42,14 @@ ordered_json entry(const Measured& measured, Engine engine) {
 }
 
 ordered_json to_json(const PlanFlags& flags, const SearchOptions& options, const Search& search) {
-  ordered_json result = {{"compat", flags.compat},     {"model", flags.model},     {"nodes", flags.nodes},     {"gpus_per_node", flags.gpus_per_node},
-                         {"affinity", flags.affinity}, {"ttft_ms", flags.ttft_ms}, {"tpot_ms", flags.tpot_ms}, {"candidates", search.enumerated()},
+  ordered_json result = {{"compat", flags.compat},
+                         {"model", flags.model},
+                         {"nodes", flags.nodes},
+                         {"gpus_per_node", flags.gpus_per_node},
+                         {"affinity", flags.affinity},
+                         {"ttft_ms", flags.ttft_ms},
+                         {"tpot_ms", flags.tpot_ms},
+                         {"candidates", search.enumerated()},
                          {"runnable", search.measured().size()}};
   result["configurations"] = ordered_json::array();
   for (const Measured& measured : search.measured()) result["configurations"].push_back(entry(measured, options.engine));
@@ -77,18 +83,22 @@ void print(const Search& search, Engine engine) {
 
 int plan_distserve(const PlanFlags& flags) {
   const SearchOptions options = options_of(flags);
-  if (flags.workload.empty()) return report({ErrorCode::invalid_argument, Scope::request, "name the requests to search with: --workload FILE.json"});
+  if (flags.workload.empty()) {
+    return report({ErrorCode::invalid_argument, Scope::request, "name the requests to search with: --workload FILE.json"});
+  }
   auto workload = sim::distserve::load_workload(flags.workload);
   if (!workload) return report(workload.error());
   auto search = Search::make(options, std::move(workload).value());
   if (!search) return report(search.error());
   const bool watched = ::isatty(STDERR_FILENO) && search->enumerated() > 1;
   while (search->step()) {
-    if (watched) std::fprintf(stderr, "\r%zu of %zu candidates%s", search->looked_at(), search->enumerated(), search->looked_at() == search->enumerated() ? "\n" : "");
+    const std::size_t done = search->looked_at(), all = search->enumerated();
+    if (watched) std::fprintf(stderr, "\r%zu of %zu candidates%s", done, all, done == all ? "\n" : "");
   }
   print(*search, options.engine);
   if (!flags.json.empty()) {
-    if (const Status written = write_text(flags.json, to_json(flags, options, *search).dump(2) + "\n"); !written) return report(written.error());
+    const Status written = write_text(flags.json, to_json(flags, options, *search).dump(2) + "\n");
+    if (!written) return report(written.error());
   }
   return kDone;
 }

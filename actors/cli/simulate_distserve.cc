@@ -26,11 +26,17 @@ Error refusal(std::string message) { return {ErrorCode::invalid_argument, Scope:
 Result<Deployment> deployment_of(const SimulateFlags& flags) {
   const Engine engine = flags.compat == "distserve-vllm" ? Engine::vllm : Engine::distserve;
   const bool one = engine == Engine::vllm;
+  for (const std::string* word : {&flags.start_state, &flags.prompt, &flags.token, &flags.machines, &flags.scheduler, &flags.slo}) {
+    if (word->empty()) continue;
+    return refusal(fmt::format("\"{}\" is for --compat splitwise; --compat {} takes {}", *word, flags.compat,
+                               one ? "--mixed tp=4,pp=1" : "--prefill tp=2,pp=1 --decode tp=1,pp=1"));
+  }
   if (one && (flags.mixed.empty() || !flags.prefill.empty() || !flags.decode.empty())) {
     return refusal("--compat distserve-vllm simulates one instance: give --mixed tp=4,pp=1 and neither --prefill nor --decode");
   }
   if (!one && (!flags.mixed.empty() || flags.prefill.empty() || flags.decode.empty())) {
-    return refusal("--compat distserve simulates a prefill and a decode instance: give --prefill tp=2,pp=1 --decode tp=1,pp=1, not --mixed");
+    return refusal("--compat distserve simulates a prefill and a decode instance: give --prefill tp=2,pp=1 and --decode tp=1,pp=1, "
+                   "not --mixed");
   }
   const auto prefill = one ? parse_parallelism(flags.mixed, "--mixed") : parse_parallelism(flags.prefill, "--prefill");
   if (!prefill) return prefill.error();

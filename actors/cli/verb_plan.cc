@@ -8,7 +8,8 @@ namespace {
 
 int plan(const PlanFlags& flags) {
   if (flags.compat.empty()) {
-    return report({ErrorCode::invalid_argument, Scope::request, "say whose search to follow: --compat distserve or --compat distserve-vllm"});
+    return report({ErrorCode::invalid_argument, Scope::request,
+                   "say whose search to follow: --compat distserve or --compat distserve-vllm"});
   }
   return plan_distserve(flags);
 }

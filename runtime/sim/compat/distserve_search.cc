@@ -10,7 +10,7 @@ namespace baton::sim::distserve {
 namespace {
 
 constexpr std::uint32_t kMostGpus = 1u << 20;
-constexpr double kMostProbes = 48;         // of a bisection: a double could be halved little more often
+constexpr int kMostProbes = 48;            // of a bisection: a double could be halved little more often
 
 std::vector<std::uint32_t> divisors(std::uint32_t number, std::uint32_t most) {
   std::vector<std::uint32_t> found;
@@ -20,22 +20,30 @@ std::vector<std::uint32_t> divisors(std::uint32_t number, std::uint32_t most) {
   return found;
 }
 
+Error refusal(std::string message) { return {ErrorCode::invalid_argument, Scope::request, std::move(message)}; }
+
 Status check_options(const SearchOptions& options) {
-  const auto refuse = [](std::string message) { return Error{ErrorCode::invalid_argument, Scope::request, std::move(message)}; };
-  const auto positive = [](double value) { return std::isfinite(value) && value > 0; };
-  const auto percentile = [](double value) { return value > 0 && value <= 100; };
-  const Slo& slo = options.slo;
-  if (options.nodes == 0 || options.gpus_per_node == 0 || std::uint64_t{options.nodes} * options.gpus_per_node > kMostGpus) {
-    return refuse(fmt::format("{} nodes of {} GPUs are no cluster: give --nodes and --gpus-per-node, each at least 1, at most {} GPUs in all",
-                              options.nodes, options.gpus_per_node, kMostGpus));
+  const std::uint32_t nodes = options.nodes, gpus = options.gpus_per_node;
+  if (nodes == 0 || gpus == 0 || std::uint64_t{nodes} * gpus > kMostGpus) {
+    return refusal(fmt::format("{} nodes of {} GPUs are no cluster: --nodes and --gpus-per-node are at least 1, and {} GPUs at most",
+                               nodes, gpus, kMostGpus));
   }
-  if (!positive(slo.ttft_ms)) return refuse(fmt::format("--ttft-ms must be above 0, not {}", slo.ttft_ms));
-  if (!positive(slo.tpot_ms)) return refuse(fmt::format("--tpot-ms must be above 0, not {}", slo.tpot_ms));
-  if (!percentile(slo.ttft_percentile)) return refuse(fmt::format("--ttft-percentile must be above 0 and at most 100, not {}", slo.ttft_percentile));
-  if (!percentile(slo.tpot_percentile)) return refuse(fmt::format("--tpot-percentile must be above 0 and at most 100, not {}", slo.tpot_percentile));
-  if (!positive(options.max_per_gpu_rate)) return refuse(fmt::format("--max-per-gpu-rate must be above 0, not {}", options.max_per_gpu_rate));
-  if (!positive(options.esp) || options.esp >= options.max_per_gpu_rate || options.max_per_gpu_rate / options.esp > std::exp2(kMostProbes)) {
-    return refuse(fmt::format("--esp must be above 0 and below --max-per-gpu-rate {}, not {}: no rate would be probed", options.max_per_gpu_rate, options.esp));
+  const Slo& slo = options.slo;
+  const double rate = options.max_per_gpu_rate, esp = options.esp;
+  const std::pair<const char*, double> positive[] = {{"--ttft-ms", slo.ttft_ms}, {"--tpot-ms", slo.tpot_ms}, {"--max-per-gpu-rate", rate}};
+  for (const auto& [flag, value] : positive) {
+    if (!std::isfinite(value) || value <= 0) return refusal(fmt::format("{} must be above 0, not {}", flag, value));
+  }
+  const std::pair<const char*, double> percentiles[] = {{"--ttft-percentile", slo.ttft_percentile},
+                                                         {"--tpot-percentile", slo.tpot_percentile}};
+  for (const auto& [flag, value] : percentiles) {
+    if (!(value > 0 && value <= 100)) return refusal(fmt::format("{} must be above 0 and at most 100, not {}", flag, value));
+  }
+  if (!(esp > 0 && esp < rate)) {
+    return refusal(fmt::format("--esp must be above 0 and below --max-per-gpu-rate {}, not {}: no rate would be probed", rate, esp));
+  }
+  if (rate / esp > std::exp2(kMostProbes)) {
+    return refusal(fmt::format("--esp {} takes over {} probes: give a larger one", esp, kMostProbes));
   }
   return ok();
 }

@@ -112,12 +112,6 @@ void Simulator::add_prefill(std::uint32_t stage, std::uint32_t request) {
   wake(stage);
 }
 
-void Simulator::add_decode(std::uint32_t stage, std::uint32_t request) {
-  stages_[stage].decode.push(request);
-  stages_[stage].decode_context += progress_[request].context;
-  wake(stage);
-}
-
 void Simulator::wake(std::uint32_t stage) {
   if (!stages_[stage].idle || stages_[stage].woken) return;
   stages_[stage].woken = true;
@@ -174,6 +168,7 @@ double Simulator::start_decode(Stage& stage) {
 }
 
 void Simulator::finish_prefill(const Stage& stage) {
+  Stage& decode = stages_[decode_head_];
   for (const std::uint32_t request : stage.batch) {
     if (!stage.last) {
       add_prefill(stage.next, request);
@@ -182,13 +177,17 @@ void Simulator::finish_prefill(const Stage& stage) {
     first_token_[request] = now_;
     if (progress_[request].left == 0) {
       end_[request] = now_;
-    } else {
-      add_decode(decode_head_, request);
+      continue;
     }
+    decode.decode.push(request);
+    decode.decode_context += progress_[request].context;
+    wake(decode_head_);
   }
 }
 
 void Simulator::finish_decode(const Stage& stage) {
+  Stage& next = stages_[stage.next];
+  const std::size_t waiting = next.decode.size();
   for (const std::uint32_t request : stage.batch) {
     Progress& progress = progress_[request];
     if (stage.last) {
@@ -198,8 +197,10 @@ void Simulator::finish_decode(const Stage& stage) {
         continue;
       }
     }
-    add_decode(stage.next, request);
+    next.decode.push(request);
+    next.decode_context += progress.context;
   }
+  if (next.decode.size() > waiting) wake(stage.next);
 }
 
 }  // namespace baton::sim::distserve

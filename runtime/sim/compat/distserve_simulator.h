@@ -72,7 +72,6 @@ class Simulator {
   void add_chain(std::uint32_t stages);
   void play(std::span<const double> arrivals);
   void add_prefill(std::uint32_t stage, std::uint32_t request);
-  void add_decode(std::uint32_t stage, std::uint32_t request);
   void wake(std::uint32_t stage);
   void start_batch(std::uint32_t stage);
   double start_prefill(Stage& stage);      // fills its batch; how long it takes

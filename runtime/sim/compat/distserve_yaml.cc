@@ -42,15 +42,15 @@ void read_coefficients(const YAML::Node& file, Engine engine, Profile& profile) 
 
 Result<Profile> load_profile() {
   Profile profile;
-  std::string name = "profiles/distserve_models.yaml";
+  std::string name = "distserve_models.yaml";
   try {
     read_models(YAML::Load(std::string(embedded(name))), profile);
     for (const Engine engine : {Engine::distserve, Engine::vllm}) {
-      name = fmt::format("profiles/distserve_a100_{}.yaml", to_string(engine));
+      name = fmt::format("distserve_a100_{}.yaml", to_string(engine));
       read_coefficients(YAML::Load(std::string(embedded(name))), engine, profile);
     }
   } catch (const YAML::Exception& error) {
-    return Error{ErrorCode::invalid_file, Scope::request, fmt::format("{}:{}: {}", name, error.mark.line + 1, error.msg)};
+    return Error{ErrorCode::invalid_file, Scope::request, fmt::format("configs/profiles/{}:{}: {}", name, error.mark.line + 1, error.msg)};
   }
   return profile;
 }
