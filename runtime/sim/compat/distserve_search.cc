@@ -10,6 +10,7 @@ namespace baton::sim::distserve {
 namespace {
 
 constexpr std::uint32_t kMostGpus = 1u << 20;
+constexpr double kLeastRate = 1e-6, kMostRate = 1e9;        // between these every arrival is a finite time
 constexpr int kMostProbes = 48;            // of a bisection: a double could be halved little more often
 
 std::vector<std::uint32_t> divisors(std::uint32_t number, std::uint32_t most) {
@@ -33,6 +34,9 @@ Status check_options(const SearchOptions& options) {
   const std::pair<const char*, double> positive[] = {{"--ttft-ms", slo.ttft_ms}, {"--tpot-ms", slo.tpot_ms}, {"--max-per-gpu-rate", rate}};
   for (const auto& [flag, value] : positive) {
     if (!std::isfinite(value) || value <= 0) return refusal(fmt::format("{} must be above 0, not {}", flag, value));
+  }
+  if (rate < kLeastRate || rate > kMostRate) {
+    return refusal(fmt::format("--max-per-gpu-rate must be from {} to {} requests a second, not {}", kLeastRate, kMostRate, rate));
   }
   const std::pair<const char*, double> percentiles[] = {{"--ttft-percentile", slo.ttft_percentile},
                                                          {"--tpot-percentile", slo.tpot_percentile}};

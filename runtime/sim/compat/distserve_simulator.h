@@ -87,7 +87,7 @@ class Simulator {
   std::vector<double> first_token_, end_;
   std::vector<Latency> latencies_;
   std::vector<BatchEnd> ends_;             // heap, the next one first
-  NumberQueue wakes_;                     // idle stages to start, in order
+  NumberQueue wakes_;                      // idle stages to start, in order
   std::uint64_t batches_ = 0;              // started
   double now_ = 0;
 };

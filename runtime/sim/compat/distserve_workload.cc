@@ -2,8 +2,9 @@
 
 #include <cmath>
 #include <fstream>
-#include <iterator>
 #include <random>
+#include <sstream>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -14,6 +15,7 @@ using nlohmann::json;
 
 constexpr const char* kForm = R"([{"prompt_len": 353, "output_len": 236, "unit_interarrival_s": 0.0}, ...])";
 constexpr std::uint64_t kMostTokens = 10'000'000;
+constexpr double kLongestGap = 1e9;
 
 // Cuts a JSON list of objects into its objects, so that each error has a line.
 class Rows {
@@ -21,6 +23,7 @@ class Rows {
   explicit Rows(std::string_view text) : text_(text) {}
 
   std::size_t line() const { return line_; }
+  bool at_end() { return peek() == '\0' && at_ == text_.size(); }
   // The character to come after white space; 0 at the end.
   char peek() {
     while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t')) advance();
@@ -76,7 +79,9 @@ std::string add(const json& row, Workload& workload) {
     return "\"unit_interarrival_s\" must be in every request or in none";
   }
   if (gap != row.end()) {
-    if (!gap->is_number() || !(gap->get<double>() >= 0)) return "\"unit_interarrival_s\" must be seconds, at least 0";
+    if (!gap->is_number() || !(gap->get<double>() >= 0 && gap->get<double>() <= kLongestGap)) {
+      return "\"unit_interarrival_s\" must be seconds from 0 to 1e9";
+    }
     workload.unit_gaps.push_back(workload.requests.empty() ? 0 : gap->get<double>());
   }
   workload.requests.push_back(lengths);
@@ -99,18 +104,19 @@ Result<Workload> parse_workload(std::string_view text, const std::string& name) 
     if (!wrong.empty()) return refuse(line, wrong);
   } while (rows.take(','));
   if (!rows.take(']')) return refuse(rows.line(), "here the list must go on with , or end with ]");
-  if (rows.peek() != '\0') return refuse(rows.line(), "here the list has ended, but the file has not");
+  if (!rows.at_end()) return refuse(rows.line(), "here the list has ended, but the file has not");
   if (workload.unit_gaps.empty()) workload.unit_gaps = poisson_unit_gaps(workload.requests.size());
   return workload;
 }
 
 Result<Workload> load_workload(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) {
+  std::ostringstream text;
+  if (file.is_open()) text << file.rdbuf();              // not by iterators, which throw on a folder
+  if (!file.is_open() || file.bad() || text.bad()) {
     return Error{ErrorCode::io_error, Scope::request, fmt::format("{} could not be read: is it there?", path)};
   }
-  return parse_workload(text, path);
+  return parse_workload(std::move(text).str(), path);
 }
 
 std::vector<double> poisson_unit_gaps(std::size_t count) {

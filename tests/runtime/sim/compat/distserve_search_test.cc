@@ -126,6 +126,9 @@ TEST(DistServeSearch, refuses_options_that_have_no_answer) {
   for (const double rate : {0.0, -1.0, nan, infinity}) {
     EXPECT_THAT(refusal({.model = "opt-13b", .max_per_gpu_rate = rate}), HasSubstr("--max-per-gpu-rate must be above 0"));
   }
+  for (const double rate : {1e-300, 1e300}) {
+    EXPECT_THAT(refusal({.model = "opt-13b", .max_per_gpu_rate = rate}), HasSubstr("--max-per-gpu-rate must be from 1e-06 to 1"));
+  }
   for (const double esp : {0.0, -1.0, 5.0, 6.0, nan}) {
     EXPECT_THAT(refusal({.model = "opt-13b", .esp = esp}), HasSubstr("--esp must be above 0 and below --max-per-gpu-rate 5"));
   }

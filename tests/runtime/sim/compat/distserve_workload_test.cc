@@ -62,6 +62,7 @@ TEST(DistServeWorkload, refuses_what_is_malformed_by_file_and_line) {
   EXPECT_THAT(refusal("[" + good + "\n" + good + "]"), StartsWith("w.json:2: here the list must go on with , or end with ]"));
   EXPECT_THAT(refusal("[" + good + "\n"), StartsWith("w.json:2: here the list must go on"));
   EXPECT_THAT(refusal("[" + good + "]\n\nx"), StartsWith("w.json:3: here the list has ended"));
+  EXPECT_THAT(refusal("[" + good + "]" + std::string(1, '\0') + "x"), StartsWith("w.json:1: here the list has ended"));
   EXPECT_THAT(refusal(R"([{"prompt_len": 1e999, "output_len": 1}])"), StartsWith("w.json:1: this is no JSON object"));
 }
 
@@ -71,7 +72,7 @@ TEST(DistServeWorkload, refuses_lengths_and_gaps_that_make_no_sense) {
     EXPECT_THAT(refusal(fmt::format("[{{\"prompt_len\": {}, \"output_len\": 1}}]", prompt)), HasSubstr("\"prompt_len\" must be")) << prompt;
   }
   EXPECT_THAT(refusal(R"([{"prompt_len": 1}])"), HasSubstr("\"output_len\" must be a number of tokens"));
-  for (const char* gap : {"-0.1", "\"1\"", "null"}) {
+  for (const char* gap : {"-0.1", "1e10", "\"1\"", "null"}) {
     EXPECT_THAT(refusal(fmt::format("[{{\"prompt_len\": 1, \"output_len\": 1, \"unit_interarrival_s\": {}}}]", gap)),
                 HasSubstr("\"unit_interarrival_s\" must be seconds")) << gap;
   }
@@ -85,6 +86,7 @@ TEST(DistServeWorkload, refuses_lengths_and_gaps_that_make_no_sense) {
 TEST(DistServeWorkload, names_a_file_that_is_not_there) {
   EXPECT_EQ(load_workload("nowhere.json").error().message, "nowhere.json could not be read: is it there?");
   EXPECT_EQ(load_workload("nowhere.json").error().code, ErrorCode::io_error);
+  EXPECT_FALSE(load_workload(".").ok());
 }
 
 }  // namespace
