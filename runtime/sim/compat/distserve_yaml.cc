@@ -44,10 +44,10 @@ Result<Profile> load_profile() {
   Profile profile;
   std::string name = "distserve_models.yaml";
   try {
-    read_models(YAML::Load(std::string(embedded("profiles/" + std::string(name)))), profile);
+    read_models(YAML::Load(std::string(embedded("profiles/" + name))), profile);
     for (const Engine engine : {Engine::distserve, Engine::vllm}) {
       name = fmt::format("distserve_a100_{}.yaml", to_string(engine));
-      read_coefficients(YAML::Load(std::string(embedded("profiles/" + std::string(name)))), engine, profile);
+      read_coefficients(YAML::Load(std::string(embedded("profiles/" + name))), engine, profile);
     }
   } catch (const YAML::Exception& error) {
     return Error{ErrorCode::invalid_file, Scope::request, fmt::format("configs/profiles/{}:{}: {}", name, error.mark.line + 1, error.msg)};
