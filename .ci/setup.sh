@@ -47,7 +47,7 @@ install_packages() {
   fi
   say "installing from Debian: ${missing[*]}"
   local log=$baton_scratch/apt.log wait=(-o DPkg::Lock::Timeout=300)
-  "${root[@]}" apt-get -q "${wait[@]}" update >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "apt-get update failed: is a mirror reachable?"; }
+  "${root[@]}" apt-get -q "${wait[@]}" update >"$log" 2>&1 || { tail -n 20 "$log" >&2; die "apt-get update failed: no mirror?"; }
   # Between apt's own lines stands how far it is: dlstatus:PACKAGE:PERCENT:TEXT, pmstatus:PACKAGE:PERCENT:TEXT.
   { "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q "${wait[@]}" -o APT::Status-Fd=1 install -y --no-install-recommends \
       "${missing[@]}" 2>&1 || touch "$log.failed"; } |

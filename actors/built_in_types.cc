@@ -223,10 +223,10 @@ Result<SpawnedActor> spawn_gateway_type(const SpawnContext& context) {
 
 Status add_built_in_types(ActorTypes& types) {
   for (const Role role : {Role::prefill, Role::decode, Role::mixed}) {
-    if (Status status = types.add(to_string(role), spawn_instance_type); !status) return status;
+    if (Status status = types.add_role(role, spawn_instance_type); !status) return status;
   }
-  if (Status status = types.add(to_string(Role::scheduler), spawn_scheduler_type); !status) return status;
-  return types.add(to_string(Role::gateway), spawn_gateway_type);
+  if (Status status = types.add_role(Role::scheduler, spawn_scheduler_type); !status) return status;
+  return types.add_role(Role::gateway, spawn_gateway_type);
 }
 
 }  // namespace baton

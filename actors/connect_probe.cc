@@ -10,9 +10,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "actors/steady_time.h"
@@ -20,11 +22,18 @@
 namespace baton {
 namespace {
 
+struct FreeAddresses {
+  void operator()(addrinfo* list) const { ::freeaddrinfo(list); }
+};
+
 struct Probe {
   std::string host;
   std::uint16_t port = 0;
-  Instant deadline;
+  Duration limit;
   ConnectProbe::Done done;
+  Instant deadline;                                      // from when its name was known
+  std::unique_ptr<addrinfo, FreeAddresses> addresses;
+  const addrinfo* next = nullptr;                        // of them, to try when the one in hand fails
   int fd = -1;
 };
 
@@ -32,27 +41,37 @@ Status unreachable(const Probe& probe, const std::string& why) {
   return Error{ErrorCode::peer_unreachable, Scope::peer, fmt::format("{}:{}: {}", probe.host, probe.port, why)};
 }
 
-// Begins to connect; returns the answer if there is one at once.
+// Begins to connect to the next address that can be tried; returns the answer if there is one at once.
+std::optional<Status> try_next(Probe& probe, int error) {
+  while (probe.next != nullptr) {
+    const addrinfo& address = *std::exchange(probe.next, probe.next->ai_next);
+    if (probe.fd >= 0) ::close(probe.fd);
+    probe.fd = ::socket(address.ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (probe.fd >= 0 && ::connect(probe.fd, address.ai_addr, address.ai_addrlen) == 0) return ok();
+    error = errno;
+    if (probe.fd >= 0 && error == EINPROGRESS) return std::nullopt;
+  }
+  return unreachable(probe, std::strerror(error));
+}
+
 std::optional<Status> begin(Probe& probe) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
   const int rc = ::getaddrinfo(probe.host.c_str(), std::to_string(probe.port).c_str(), &hints, &found);
   if (rc != 0) return unreachable(probe, ::gai_strerror(rc));
-  probe.fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-  const int connected = probe.fd < 0 ? -1 : ::connect(probe.fd, found->ai_addr, found->ai_addrlen);
-  const int error = errno;
-  ::freeaddrinfo(found);
-  if (connected == 0) return ok();
-  if (probe.fd >= 0 && error == EINPROGRESS) return std::nullopt;
-  return unreachable(probe, std::strerror(error));
+  probe.addresses.reset(found);
+  probe.next = found;
+  probe.deadline = steady_now() + probe.limit;
+  return try_next(probe, EADDRNOTAVAIL);
 }
 
-Status outcome(const Probe& probe) {
+// Of the connection that is no longer under way.
+std::optional<Status> outcome(Probe& probe) {
   int error = 0;
   socklen_t size = sizeof error;
   ::getsockopt(probe.fd, SOL_SOCKET, SO_ERROR, &error, &size);
-  return error == 0 ? ok() : unreachable(probe, std::strerror(error));
+  return error == 0 ? ok() : try_next(probe, error);
 }
 
 }  // namespace
@@ -97,8 +116,10 @@ struct ConnectProbe::State {
       wait(pending, polled);
       std::vector<Probe> left;
       for (std::size_t i = 0; i < pending.size(); ++i) {
-        if (polled[i + 1].revents != 0) {
-          finish(pending[i], outcome(pending[i]));
+        std::optional<Status> answer;
+        if (polled[i + 1].revents != 0) answer = outcome(pending[i]);
+        if (answer) {
+          finish(pending[i], *answer);
         } else if (pending[i].deadline <= steady_now()) {
           finish(pending[i], unreachable(pending[i], "no answer in time"));
         } else {
@@ -145,7 +166,7 @@ void ConnectProbe::stop() {
 void ConnectProbe::probe(const std::string& host, std::uint16_t port, Duration deadline, Done done) {
   {
     const std::lock_guard lock{state_->mutex};
-    state_->asked.push_back({host, port, steady_now() + deadline, std::move(done)});
+    state_->asked.push_back({.host = host, .port = port, .limit = deadline, .done = std::move(done)});
   }
   state_->signal();
 }

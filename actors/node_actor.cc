@@ -188,7 +188,7 @@ class NodeShell {
   Result<caf::actor> spawn_child(const SpawnActor& request, std::deque<Instant> restarts) {
     SpawnContext context = parts_.context;
     context.arguments = request.arguments;
-    auto spawned = parts_.types->spawn(request.type, context);
+    auto spawned = parts_.types->spawn_child(request.type, context);
     if (!spawned) return spawned.error();
     const caf::actor child = spawned->actor;
     self_->monitor(child);

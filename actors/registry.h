@@ -1,5 +1,6 @@
 // Types of actors by name: what a node can spawn, at its own start or asked by another node (SpawnActor). The built-in roles
-// (gateway, scheduler, prefill, decode, mixed) are entries like any other. Private to actors/*.cc and to those who add a type.
+// (gateway, scheduler, prefill, decode, mixed) are entries like any other, but for one thing: a role is its node's identity, so only the
+// node's own start spawns one. Private to actors/*.cc and to those who add a type.
 #pragma once
 
 #include <caf/actor.hpp>
@@ -8,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,11 +50,15 @@ class ActorTypes {
  public:
   // Errors: invalid_argument, a name that is taken.
   Status add(const std::string& type, ActorFactory factory);
+  Status add_role(Role role, ActorFactory factory);
   // Errors: not_found, naming the types there are; whatever the factory says.
   Result<SpawnedActor> spawn(const std::string& type, const SpawnContext& context) const;
+  // The same for a child of a running node. Errors also: invalid_argument, a role.
+  Result<SpawnedActor> spawn_child(const std::string& type, const SpawnContext& context) const;
 
  private:
   std::map<std::string, ActorFactory> factories_;
+  std::set<std::string> roles_;                  // of factories_
 };
 
 }  // namespace baton

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "actors/child_process.h"
 #include "actors/keys.h"
@@ -27,7 +28,6 @@ namespace {
 
 constexpr Duration kBackoffFirst = Milliseconds{100};
 constexpr Duration kBackoffMost = Milliseconds{5000};
-constexpr Duration kQuiet = Milliseconds{30000};         // a child that ran so long starts anew with the first backoff
 constexpr Duration kEndLimit = Milliseconds{5000};       // for the others, once the gateway ended
 
 Error wrong(ErrorCode code, std::string message) { return Error{code, Scope::instance, std::move(message)}; }
@@ -36,9 +36,8 @@ struct Child {
   std::string name;
   Role role = Role::mixed;
   pid_t pid = -1;                        // -1: not running
-  Instant started;
   Instant start_at;                      // when not running
-  Duration backoff = kBackoffFirst;
+  Duration backoff = kBackoffFirst;      // before the next start; doubles until the child was ready
   bool gone = false;                     // not to be started again
 };
 
@@ -49,7 +48,7 @@ class Supervisor {
     for (const NodeConfig& node : cluster.nodes) children_.push_back({.name = node.name, .role = node.role});
   }
   ~Supervisor() {
-    for (const int fd : {signals_, pipe_[0], pipe_[1], nowhere_}) {
+    for (const int fd : {signals_, pipe_[0], pipe_[1]}) {
       if (fd >= 0) ::close(fd);
     }
   }
@@ -78,19 +77,16 @@ class Supervisor {
     for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, signal);
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     signals_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    nowhere_ = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (signals_ >= 0 && nowhere_ >= 0 && ::pipe2(pipe_, O_CLOEXEC | O_NONBLOCK) == 0) return ok();
+    if (signals_ >= 0 && ::pipe2(pipe_, O_CLOEXEC | O_NONBLOCK) == 0) return ok();
     return wrong(ErrorCode::io_error, fmt::format("cannot watch processes: {}", std::strerror(errno)));
   }
 
   void start_due() {
     for (Child& child : children_) {
       if (child.pid >= 0 || child.gone || child.start_at > steady_now()) continue;
-      const bool gateway = child.role == Role::gateway;
       const auto pid = start_self({"node", "--config", directory_.path() + "/cluster.yaml", "--name", child.name, "--log",
                                    options_.log, "--drain-seconds", std::to_string(options_.drain.count() / 1'000'000'000)},
-                                  gateway ? pipe_[1] : nowhere_);
-      child.started = steady_now();
+                                  pipe_[1]);
       if (pid) {
         child.pid = *pid;
       } else {
@@ -101,7 +97,6 @@ class Supervisor {
   }
 
   void put_off(Child& child) {
-    if (steady_now() - child.started > kQuiet) child.backoff = kBackoffFirst;
     child.pid = -1;
     child.start_at = steady_now() + child.backoff;
     child.backoff = std::min(child.backoff * 2, kBackoffMost);
@@ -118,16 +113,21 @@ class Supervisor {
     ::poll(polled, 2, static_cast<int>(wait_ms));
   }
 
-  // The gateway's `ready http://...` becomes ours, once; later ones are of its restarts.
+  // Children say `ready NAME ADDRESS`, the gateway `ready http://...`: that becomes ours, once; later ones are of its restarts.
   void read_stdout() {
     char bytes[256];
-    for (ssize_t got; (got = ::read(pipe_[0], bytes, sizeof bytes)) > 0;) from_gateway_.append(bytes, static_cast<std::size_t>(got));
-    for (std::size_t end; (end = from_gateway_.find('\n')) != std::string::npos; from_gateway_.erase(0, end + 1)) {
-      if (told_) continue;
-      told_ = true;
-      std::printf("%s\n", from_gateway_.substr(0, end).c_str());
-      std::fflush(stdout);
+    for (ssize_t got; (got = ::read(pipe_[0], bytes, sizeof bytes)) > 0;) said_.append(bytes, static_cast<std::size_t>(got));
+    for (std::size_t end; (end = said_.find('\n')) != std::string::npos; said_.erase(0, end + 1)) is_ready(said_.substr(0, end));
+  }
+  void is_ready(const std::string& line) {
+    const bool gateway = line.starts_with("ready http");
+    for (Child& child : children_) {
+      const bool said_so = gateway ? child.role == Role::gateway : line.starts_with("ready " + child.name + " ");
+      if (said_so) child.backoff = kBackoffFirst;
     }
+    if (!gateway || std::exchange(told_, true)) return;
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
   }
 
   // True when one asks to end.
@@ -194,9 +194,8 @@ class Supervisor {
   const RunDirectory& directory_;
   std::vector<Child> children_;
   int signals_ = -1;
-  int pipe_[2] = {-1, -1};               // the gateway's stdout
-  int nowhere_ = -1;                     // the others'
-  std::string from_gateway_;
+  int pipe_[2] = {-1, -1};               // the children's stdout
+  std::string said_;                     // on it, not yet a whole line
   bool told_ = false;                    // that the cluster is ready
   bool stopping_ = false;
   bool impatient_ = false;

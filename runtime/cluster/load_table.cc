@@ -49,7 +49,6 @@ void LoadTable::join(const Hello& hello, Instant now) {
   const auto known = index_.find(hello.self.id);
   if (known != index_.end()) {
     Instance& instance = instances_[known->second];
-    if (hello.self.incarnation < instance.hello.self.incarnation) return;
     if (hello.self == instance.hello.self) {
       instance.hello = hello;
       instance.heard = now;

@@ -115,6 +115,7 @@ TEST(NodeActor, another_node_can_spawn_a_registered_type_which_is_restarted_a_bo
       return {[self](const PeerJoined&) { self->quit(caf::make_error(caf::sec::runtime_error)); }};
     }), {}, nullptr};
   }).ok());
+  ASSERT_TRUE(s.types->add_role(Role::decode, [](const SpawnContext&) -> Result<SpawnedActor> { return SpawnedActor{}; }).ok());
   ASSERT_TRUE(g.log->await("joined s"));
   ASSERT_TRUE(s.log->await("joined g"));
 
@@ -135,7 +136,10 @@ TEST(NodeActor, another_node_can_spawn_a_registered_type_which_is_restarted_a_bo
   std::string reason;
   self->request(remote, Milliseconds{10000}, SpawnActor{"nonsense", {}})
       .receive([&](const SpawnRefused& refused) { reason = refused.error.message; }, [](const caf::error&) {});
-  EXPECT_THAT(reason, HasSubstr("there are: failing"));
+  EXPECT_THAT(reason, HasSubstr("there are: decode, failing"));
+  self->request(remote, Milliseconds{10000}, SpawnActor{"decode", {}})
+      .receive([&](const SpawnRefused& refused) { reason = refused.error.message; }, [](const caf::error&) {});
+  EXPECT_THAT(reason, HasSubstr("\"decode\" is a node's own role"));
   EXPECT_EQ(s.log->count("spawned with value"), 6);
 }
 
