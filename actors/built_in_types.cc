@@ -10,7 +10,7 @@
 #include "actors/gateway/http_server.h"
 #include "actors/gateway_hub.h"
 #include "actors/instance_actor.h"
-#include "actors/instance_host.h"
+#include "actors/instance/instance_host.h"
 #include "actors/scheduler_actor.h"
 #include "runtime/base/random.h"
 #include "runtime/device/cpu_device.h"

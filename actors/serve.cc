@@ -17,7 +17,7 @@
 
 #include "actors/child_process.h"
 #include "actors/keys.h"
-#include "actors/local_ports.h"
+#include "actors/network/local_ports.h"
 #include "actors/node_process.h"
 #include "actors/run_directory.h"
 #include "actors/steady_time.h"
