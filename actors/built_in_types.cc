@@ -213,6 +213,7 @@ Result<SpawnedActor> spawn_gateway_type(const SpawnContext& context) {
       .request_deadline = limits.request_deadline,
       .assign_deadline = limits.assign_deadline,
       .max_attempts = limits.max_attempts,
+      .max_choices = limits.max_choices,
   };
   const auto front = std::make_shared<HttpFront>(options, hub.backend, model, *tokenizer);
   if (Status status = front->start(); !status) return status.error();
