@@ -11,7 +11,7 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "actors/cli/verbs.h"
-#include "actors/node_process.h"
+#include "actors/user_paths.h"
 #include "kernels/isa.h"
 #include "runtime/model/loaded_model.h"
 #include "transport/ucx_fabric.h"
@@ -78,7 +78,7 @@ void add_doctor_verb(CLI::App& app, int& status) {
   add_option(*verb, "--port", flags->port, "To be served on");
   add_flag(*verb, "--json", flags->json, "One JSON object instead of text");
   verb->callback([flags, &status] {
-    const std::string model = flags->model.empty() ? default_model_path() : flags->model;
+    const std::string model = flags->model.empty() ? default_model_path() : expand_home(flags->model);
     const Check checks[] = {check_cpu(), check_memory(), check_model(model), check_ucx(), check_ports(flags->port)};
     bool fit = true;
     nlohmann::json list = nlohmann::json::array();

@@ -1,11 +1,10 @@
-#include <cstdlib>
 #include <memory>
 #include <string>
 
 #include "actors/cli/verbs.h"
 #include "actors/node_process.h"
+#include "actors/user_paths.h"
 #include "runtime/base/log.h"
-#include "runtime/config/cluster_config.h"
 
 namespace baton::cli {
 namespace {
@@ -19,7 +18,7 @@ struct NodeFlags {
 };
 
 int run(const NodeFlags& flags) {
-  auto cluster = load_cluster_config(flags.config);
+  auto cluster = load_cluster_file(flags.config);
   if (!cluster) return report(cluster.error());
   cluster->security.insecure |= flags.insecure;
   start_log(flags.name, flags.log);
