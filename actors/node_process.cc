@@ -14,6 +14,7 @@
 #include "actors/caf_types.h"
 #include "actors/control_system.h"
 #include "actors/node_actor.h"
+#include "actors/node_variables.h"
 #include "actors/user_paths.h"
 #include "runtime/base/hash.h"
 
@@ -163,6 +164,7 @@ Result<std::optional<KeyFiles>> keys_of(const SecurityConfig& security, const st
 }
 
 Status run_node(ClusterConfig cluster, const NodeOptions& options) {
+  if (const auto variables = node_variables(); !variables) return variables.error();
   const NodeConfig* config = cluster.find(options.name);
   if (config == nullptr) {
     std::string names;

@@ -18,6 +18,7 @@
 #include "actors/child_process.h"
 #include "actors/keys.h"
 #include "actors/network/local_ports.h"
+#include "actors/node_variables.h"
 #include "actors/run_directory.h"
 #include "actors/steady_time.h"
 #include "actors/user_paths.h"
@@ -273,6 +274,7 @@ Result<ClusterConfig> plan_cluster(const ServeOptions& options) {
 }
 
 Status serve(const ServeOptions& options) {
+  if (const auto variables = node_variables(); !variables) return variables.error();
   auto cluster = options.config.empty() ? plan_cluster(options) : load_cluster_file(options.config);
   if (!cluster) return cluster.error();
   if (cluster->model.empty()) cluster->model = default_model_path();
