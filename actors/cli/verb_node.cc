@@ -33,7 +33,7 @@ void add_node_verb(CLI::App& app, int& status) {
   CLI::App* node = app.add_subcommand("node", "Run one node of a cluster file");
   add_option(*node, "--config", flags->config, "The cluster file")->required();
   add_option(*node, "--name", flags->name, "Which of its nodes")->required();
-  add_option(*node, "--log", flags->log, "trace, debug, info, warn, error or off");
+  add_log_option(*node, flags->log);
   add_option(*node, "--drain-seconds", flags->drain_seconds, "How long SIGTERM waits for what is running")->check(CLI::NonNegativeNumber);
   add_flag(*node, "--insecure", flags->insecure, "No TLS and no authentication between nodes");
   node->callback([flags, &status] { status = run(*flags); });

@@ -98,7 +98,7 @@ void add_options(CLI::App& serve, ServeFlags& flags) {
   add_option(serve, "--assign-deadline-ms", flags.assign_deadline_ms, "How long a request may look for an instance before it gets 503")
       ->check(CLI::Range(1, 3600000));
   add_flag(serve, "--no-restart", flags.no_restart, "Leave a process that died as it is");
-  add_option(serve, "--log", options.log, "trace, debug, info, warn, error or off");
+  add_log_option(serve, options.log);
   add_flag(serve, "--insecure", options.cluster.security.insecure, "No TLS and no authentication between nodes");
 }
 
