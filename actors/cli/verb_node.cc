@@ -2,6 +2,7 @@
 #include <string>
 
 #include "actors/cli/verbs.h"
+#include "actors/descriptor_limit.h"
 #include "actors/node_process.h"
 #include "actors/user_paths.h"
 #include "runtime/base/log.h"
@@ -18,6 +19,7 @@ struct NodeFlags {
 };
 
 int run(const NodeFlags& flags) {
+  raise_descriptor_limit();
   auto cluster = load_cluster_file(flags.config);
   if (!cluster) return report(cluster.error());
   cluster->security.insecure |= flags.insecure;

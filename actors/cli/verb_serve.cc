@@ -3,6 +3,7 @@
 #include <string>
 
 #include "actors/cli/verbs.h"
+#include "actors/descriptor_limit.h"
 #include "actors/serve.h"
 #include "runtime/base/log.h"
 
@@ -103,6 +104,7 @@ void add_options(CLI::App& serve, ServeFlags& flags) {
 }
 
 int run(const CLI::App& verb, ServeFlags& flags) {
+  raise_descriptor_limit();
   apply_preset(verb, flags);
   apply_counts(verb, flags.options);
   flags.options.http.port = static_cast<std::uint16_t>(flags.port);
