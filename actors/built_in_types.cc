@@ -4,13 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <random>
 
 #include "actors/gateway/http_server.h"
 #include "actors/gateway_hub.h"
 #include "actors/instance_actor.h"
-#include "actors/instance_host.h"
+#include "actors/instance/instance_host.h"
+#include "actors/node_variables.h"
 #include "actors/scheduler_actor.h"
 #include "runtime/base/random.h"
 #include "runtime/device/cpu_device.h"
@@ -33,14 +33,6 @@ Hello hello_of(const SpawnContext& context) {
   return hello;
 }
 
-// BATON_FAULT=flip_bit:N corrupts the Nth piece that this process sends.
-std::uint64_t piece_to_corrupt() {
-  const char* fault = std::getenv("BATON_FAULT");
-  const std::string_view text = fault == nullptr ? "" : fault;
-  constexpr std::string_view kFlip = "flip_bit:";
-  return text.starts_with(kFlip) ? std::strtoull(fault + kFlip.size(), nullptr, 10) : 0;
-}
-
 std::uint64_t random_token() {
   std::random_device entropy;
   return (std::uint64_t{entropy()} << 32) | entropy();
@@ -51,14 +43,13 @@ struct SizedDevice {
   std::uint32_t blocks = 0;
 };
 
-Result<SizedDevice> make_device(const LoadedModel& model, const InstanceConfig& config) {
-  const char* isa = std::getenv("BATON_ISA");
+Result<SizedDevice> make_device(const LoadedModel& model, const InstanceConfig& config, const std::string& isa) {
   auto device = make_cpu_device(model, {.threads = config.threads,
                                         .block_tokens = config.block_size,
                                         .kv_type = config.kv_dtype,
                                         .max_batch_tokens = std::max(config.prefill_token_budget, config.max_running),
                                         .max_model_len = std::min(config.max_model_len, model.spec().context),
-                                        .isa = isa == nullptr ? "" : isa});
+                                        .isa = isa});
   if (!device) return device.error();
   const KvLayout& layout = (*device)->layout();
   const std::uint64_t block_bytes = layout.block_bytes() * layout.layers;
@@ -99,6 +90,8 @@ InstanceOptions options_of(const SpawnContext& context, const Device& device, st
 
 Result<SpawnedActor> spawn_instance_type(const SpawnContext& context) {
   const InstanceConfig& config = context.node->instance;
+  const auto variables = node_variables();
+  if (!variables) return variables.error();
   Hello hello = hello_of(context);
   std::vector<TokenId> eos;
   std::unique_ptr<Device> device;
@@ -109,7 +102,7 @@ Result<SpawnedActor> spawn_instance_type(const SpawnContext& context) {
     auto tokenizer = make_tokenizer((*model)->vocabulary());
     if (!tokenizer) return tokenizer.error();
     eos = (*tokenizer)->eos_tokens();
-    auto made = make_device(**model, config);
+    auto made = make_device(**model, config, variables->isa);
     if (!made) return made.error();
     device = std::move(made->device);
     hello.blocks_total = made->blocks;
@@ -126,7 +119,7 @@ Result<SpawnedActor> spawn_instance_type(const SpawnContext& context) {
                                             .port = context.node->data.port,
                                             .token = hello.data_token,
                                             .verify = config.verify_kv,
-                                            .flip_bit_in_piece = piece_to_corrupt()},
+                                            .flip_bit_in_piece = variables->flip_bit_in_piece},
                                            &listener);
     if (made.fabric == nullptr) return Error{ErrorCode::invalid_config, Scope::instance, made.message};
     return std::move(made.fabric);
@@ -213,6 +206,7 @@ Result<SpawnedActor> spawn_gateway_type(const SpawnContext& context) {
       .request_deadline = limits.request_deadline,
       .assign_deadline = limits.assign_deadline,
       .max_attempts = limits.max_attempts,
+      .max_choices = limits.max_choices,
   };
   const auto front = std::make_shared<HttpFront>(options, hub.backend, model, *tokenizer);
   if (Status status = front->start(); !status) return status.error();

@@ -7,7 +7,7 @@
 #include <set>
 #include <unordered_map>
 
-#include "actors/address.h"
+#include "actors/network/address.h"
 #include "actors/caf_types.h"
 
 namespace baton {

@@ -8,13 +8,14 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <optional>
 
 #include "actors/built_in_types.h"
 #include "actors/caf_types.h"
 #include "actors/control_system.h"
 #include "actors/node_actor.h"
+#include "actors/node_variables.h"
+#include "actors/user_paths.h"
 #include "runtime/base/hash.h"
 
 namespace baton {
@@ -151,13 +152,6 @@ void wait_for_signal(const Node& node, const sigset_t& signals) {
 
 }  // namespace
 
-std::string default_model_path() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  const std::string base = cache != nullptr && *cache != '\0' ? cache : std::string{home == nullptr ? "" : home} + "/.cache";
-  return base + "/baton/SmolLM2-135M-Instruct.Q4_1.gguf";
-}
-
 Result<std::optional<KeyFiles>> keys_of(const SecurityConfig& security, const std::string& node) {
   if (security.insecure) return std::optional<KeyFiles>{};
   const auto named = [&](std::string path) {
@@ -175,6 +169,7 @@ Result<std::optional<KeyFiles>> keys_of(const SecurityConfig& security, const st
 }
 
 Status run_node(ClusterConfig cluster, const NodeOptions& options) {
+  if (const auto variables = node_variables(); !variables) return variables.error();
   const NodeConfig* config = cluster.find(options.name);
   if (config == nullptr) {
     std::string names;

@@ -27,7 +27,4 @@ Status run_node(ClusterConfig cluster, const NodeOptions& options);
 // there is neither.
 Result<std::optional<KeyFiles>> keys_of(const SecurityConfig& security, const std::string& node);
 
-// ${XDG_CACHE_HOME:-~/.cache}/baton/SmolLM2-135M-Instruct.Q4_1.gguf
-std::string default_model_path();
-
 }  // namespace baton

@@ -18,10 +18,11 @@
 
 #include "actors/child_process.h"
 #include "actors/keys.h"
-#include "actors/local_ports.h"
-#include "actors/node_process.h"
+#include "actors/network/local_ports.h"
+#include "actors/node_variables.h"
 #include "actors/run_directory.h"
 #include "actors/steady_time.h"
+#include "actors/user_paths.h"
 
 namespace baton {
 namespace {
@@ -257,7 +258,7 @@ Result<ClusterConfig> plan_cluster(const ServeOptions& options) {
                                               "instance that does both");
   }
   ClusterConfig cluster = options.cluster;
-  if (cluster.model.empty()) cluster.model = default_model_path();
+  cluster.model = cluster.model.empty() ? default_model_path() : expand_home(cluster.model);
   ServeOptions with_model = options;
   with_model.cluster.model = cluster.model;
   cluster.nodes = {make_node(with_model, "gateway", Role::gateway), make_node(with_model, "scheduler", Role::scheduler)};
@@ -272,7 +273,8 @@ Result<ClusterConfig> plan_cluster(const ServeOptions& options) {
 }
 
 Status serve(const ServeOptions& options) {
-  auto cluster = options.config.empty() ? plan_cluster(options) : load_cluster_config(options.config);
+  if (const auto variables = node_variables(); !variables) return variables.error();
+  auto cluster = options.config.empty() ? plan_cluster(options) : load_cluster_file(options.config);
   if (!cluster) return cluster.error();
   if (cluster->model.empty()) cluster->model = default_model_path();
   if (Status status = check_before_start(*cluster); !status) return status;

@@ -9,6 +9,7 @@
 
 #include "actors/cli/load_report.h"
 #include "actors/cli/verbs.h"
+#include "actors/descriptor_limit.h"
 #include "runtime/base/ids.h"
 
 namespace baton::cli {
@@ -58,6 +59,7 @@ std::vector<std::string> make_bodies(const BenchFlags& flags, const std::vector<
 }
 
 int bench(const BenchFlags& flags) {
+  raise_descriptor_limit();
   std::smatch parts;
   if (!std::regex_match(flags.url, parts, std::regex(R"(http://([^:/]+)(?::(\d+))?/?)"))) {
     return report({ErrorCode::invalid_argument, Scope::request, fmt::format("--url {} is no http://HOST:PORT", flags.url)});

@@ -11,7 +11,8 @@
 #include <spdlog/fmt/fmt.h>
 
 #include "actors/cli/verbs.h"
-#include "actors/node_process.h"
+#include "actors/descriptor_limit.h"
+#include "actors/user_paths.h"
 #include "kernels/isa.h"
 #include "runtime/model/loaded_model.h"
 #include "transport/ucx_fabric.h"
@@ -58,6 +59,20 @@ Check check_ports(std::uint16_t port) {
   return {"ports", free, free ? fmt::format("{} is free", port) : fmt::format("{} is taken; choose another with --port", port)};
 }
 
+// Of the connections of a gateway with default limits, and of what it has open besides.
+Check check_files() {
+  constexpr std::uint64_t kBesides = 64;
+  const std::uint64_t most = LimitsConfig{}.max_connections;
+  const DescriptorLimit limit = descriptor_limit();
+  Check check{"files", limit.hard >= most + kBesides,
+              fmt::format("{} descriptors (soft limit {}, raised at start); limits.max_connections is {} unless told", limit.hard,
+                          limit.soft, most)};
+  if (!check.ok) {
+    check.detail += fmt::format(": set the hard limit to {} or more (LimitNOFILE=, nofile), or max_connections lower", most + kBesides);
+  }
+  return check;
+}
+
 Check check_ucx() {
   const auto version = transport::ucx_version();
   const bool known = version.major == 1 && version.minor >= 13;
@@ -73,13 +88,13 @@ void add_doctor_verb(CLI::App& app, int& status) {
     bool json = false;
   };
   const auto flags = std::make_shared<Flags>();
-  CLI::App* verb = app.add_subcommand("doctor", "Look at this machine: CPU, memory, model file, ports, UCX");
+  CLI::App* verb = app.add_subcommand("doctor", "Look at this machine: CPU, memory, model file, UCX, file descriptors, ports");
   add_option(*verb, "--model", flags->model, "GGUF file or Hugging Face directory; the cached default model unless told");
   add_option(*verb, "--port", flags->port, "To be served on");
   add_flag(*verb, "--json", flags->json, "One JSON object instead of text");
   verb->callback([flags, &status] {
-    const std::string model = flags->model.empty() ? default_model_path() : flags->model;
-    const Check checks[] = {check_cpu(), check_memory(), check_model(model), check_ucx(), check_ports(flags->port)};
+    const std::string model = flags->model.empty() ? default_model_path() : expand_home(flags->model);
+    const Check checks[] = {check_cpu(), check_memory(), check_model(model), check_ucx(), check_files(), check_ports(flags->port)};
     bool fit = true;
     nlohmann::json list = nlohmann::json::array();
     for (const Check& check : checks) {

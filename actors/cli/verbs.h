@@ -39,6 +39,7 @@ CLI::Option* add_option(CLI::App& verb, const std::string& flag, T& value, const
 inline CLI::Option* add_flag(CLI::App& verb, const std::string& flag, bool& value, const std::string& help) {
   return verb.add_flag(flag, value, help)->envname(variable_of(flag));
 }
+CLI::Option* add_log_option(CLI::App& verb, std::string& level);
 
 // "error: ..." on stderr, and the exit status for it.
 int report(const Error& error);

@@ -55,6 +55,9 @@ Status CompletionCall::prepare() {
   if (!request_.model.empty() && std::find(names.begin(), names.end(), request_.model) == names.end()) {
     return Error{ErrorCode::unknown_model, Scope::request, fmt::format("the model {} is not served here; this server has {}", request_.model, context_.model_id), "model"};
   }
+  if (request_.choices > context_.max_choices) {
+    return bad_request("n", fmt::format("n is {}; this server gives at most {}", request_.choices, context_.max_choices));
+  }
   if (request_.chat) {
     if (!context_.chat_template) {
       return bad_request("messages", "this model has no chat template; use /v1/completions, or start the server with --chat-template");

@@ -32,6 +32,7 @@ struct CallContext {
   Duration request_deadline{};
   Duration assign_deadline{};
   std::uint32_t max_attempts = 1;
+  std::uint32_t max_choices = 1;
   std::function<void(std::function<void()>)> post;     // onto the server's thread, from any
   std::function<std::int64_t()> steady_ns;
   std::function<std::int64_t()> unix_s;

@@ -63,6 +63,7 @@ Status HttpServer::State::prepare() {
   context.request_deadline = options.request_deadline;
   context.assign_deadline = options.assign_deadline;
   context.max_attempts = options.max_attempts;
+  context.max_choices = options.max_choices;
   context.post = [this](std::function<void()> work) { asio::post(io, std::move(work)); };
   context.steady_ns = [] { return std::chrono::steady_clock::now().time_since_epoch().count(); };
   context.unix_s = [] { return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count(); };

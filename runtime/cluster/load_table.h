@@ -67,7 +67,6 @@ class LoadTable {
   std::span<const Standing> standings() const { return standings_; }
   std::span<const InstanceLoad> loads(Part part) const { return part == Part::prefill ? prefill_loads_ : decode_loads_; }
   std::uint32_t kv_classes() const { return static_cast<std::uint32_t>(kv_identities_.size()); }
-  std::size_t assignments() const { return ledger_.size(); }
   void check_invariants() const;
 
  private:

@@ -142,12 +142,6 @@ std::vector<RequestId> HandOffSource::held_for(InstanceRef peer) const {
   return requests;
 }
 
-std::uint64_t HandOffSource::held_tokens() const {
-  std::uint64_t tokens = 0;
-  for (const auto& [request, held] : held_) tokens += held.sequence.tokens.size();
-  return tokens;
-}
-
 void HandOffSource::collect_leased(std::vector<BlockId>& blocks) const {
   visit_references([&](BlockId block) { blocks.push_back(block); });
 }

@@ -46,7 +46,6 @@ class HandOffSource {
 
   std::vector<RequestId> held_for(InstanceRef peer) const;
   bool empty() const { return held_.empty() && sends_.empty(); }
-  std::uint64_t held_tokens() const;
   void collect_leased(std::vector<BlockId>& blocks) const;
   template <class Visitor>
   void visit_references(Visitor visit) const {

@@ -8,7 +8,7 @@
 #include "actors/gateway_hub.h"
 #include "actors/instance_actor.h"
 #include "actors/scheduler_actor.h"
-#include "tests/actors/fake_device.h"
+#include "tests/actors/instance/fake_device.h"
 #include "tests/actors/test_node.h"
 #include "transport/ucx_fabric.h"
 

@@ -17,9 +17,9 @@
 #include <vector>
 
 #include "actors/caf_types.h"
-#include "actors/connect_probe.h"
+#include "actors/network/connect_probe.h"
 #include "actors/control_system.h"
-#include "actors/local_ports.h"
+#include "actors/network/local_ports.h"
 #include "actors/node_actor.h"
 #include "runtime/base/hash.h"
 

@@ -195,6 +195,14 @@ TEST(Completions, refuses_what_it_cannot_do_and_names_the_parameter) {
   EXPECT_THAT(test.backend().submitted(), SizeIs(0));
 }
 
+TEST(Completions, give_as_many_choices_as_the_limits_of_the_server_allow) {
+  GatewayTest test([](HttpOptions& o) { o.max_choices = 2; });
+  EXPECT_EQ(test.post("/v1/completions", R"({"prompt":"a","n":2})").status, 200u);
+  const Reply refused = test.post("/v1/completions", R"({"prompt":"a","n":3})");
+  EXPECT_EQ(refused.status, 400u);
+  EXPECT_EQ(json::parse(refused.body)["error"]["param"], "n");
+}
+
 TEST(Completions, refuses_a_prompt_longer_than_the_context_by_code) {
   GatewayTest test;
   const Reply reply = test.post("/v1/completions", R"({"prompt":")" + std::string(65, 'a') + R"("})");

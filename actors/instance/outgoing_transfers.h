@@ -5,8 +5,8 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "actors/kv_slots.h"
-#include "actors/step_runner.h"
+#include "actors/instance/kv_slots.h"
+#include "actors/instance/step_runner.h"
 #include "transport/fabric.h"
 
 namespace baton {

@@ -1,4 +1,4 @@
-#include "actors/local_ports.h"
+#include "actors/network/local_ports.h"
 
 #include <netdb.h>
 #include <spdlog/fmt/fmt.h>

@@ -7,8 +7,8 @@
 #include <optional>
 #include <thread>
 
-#include "actors/instance_event.h"
-#include "actors/step_runner.h"
+#include "actors/instance/instance_event.h"
+#include "actors/instance/step_runner.h"
 
 namespace baton {
 

@@ -1,4 +1,4 @@
-#include "actors/outgoing_transfers.h"
+#include "actors/instance/outgoing_transfers.h"
 
 #include <array>
 

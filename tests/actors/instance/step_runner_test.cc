@@ -1,11 +1,11 @@
-#include "actors/step_runner.h"
+#include "actors/instance/step_runner.h"
 
 #include <gmock/gmock.h>
 
-#include "actors/device_worker.h"
+#include "actors/instance/device_worker.h"
 #include "runtime/kv/prefix_identity.h"
 #include "runtime/sampling/sampler.h"
-#include "tests/actors/fake_device.h"
+#include "tests/actors/instance/fake_device.h"
 
 namespace baton {
 namespace {

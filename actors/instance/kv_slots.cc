@@ -1,4 +1,4 @@
-#include "actors/kv_slots.h"
+#include "actors/instance/kv_slots.h"
 
 #include <algorithm>
 

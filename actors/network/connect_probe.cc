@@ -1,4 +1,4 @@
-#include "actors/connect_probe.h"
+#include "actors/network/connect_probe.h"
 
 #include <netdb.h>
 #include <poll.h>

@@ -1,4 +1,4 @@
-#include "actors/local_ports.h"
+#include "actors/network/local_ports.h"
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
@@ -9,8 +9,7 @@
 #include <set>
 #include <vector>
 
-#include "actors/connect_probe.h"
-#include "actors/run_directory.h"
+#include "actors/network/connect_probe.h"
 #include "tests/actors/status_words.h"
 
 namespace baton {
@@ -71,19 +70,6 @@ TEST(LocalPorts, reserved_ones_differ_and_only_who_reuses_can_listen_on_them) {
   EXPECT_EQ(all.size(), 20u);
   EXPECT_FALSE(Listener(1, false, ports->port(0)).bound());
   EXPECT_TRUE(Listener(1, true, ports->port(0)).bound());
-}
-
-TEST(RunDirectory, is_private_and_gone_with_its_owner) {
-  std::string path;
-  {
-    auto made = RunDirectory::make();
-    ASSERT_TRUE(made.ok());
-    const RunDirectory moved = std::move(*made);
-    path = moved.path();
-    ASSERT_TRUE(moved.write("file", "text").ok());
-    EXPECT_EQ(::access((path + "/file").c_str(), R_OK), 0);
-  }
-  EXPECT_NE(::access(path.c_str(), F_OK), 0);
 }
 
 TEST(ConnectProbe, finds_who_listens) {

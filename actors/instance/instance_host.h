@@ -7,10 +7,10 @@
 #include <string>
 #include <unordered_map>
 
-#include "actors/device_worker.h"
-#include "actors/instance_event.h"
-#include "actors/kv_slots.h"
-#include "actors/outgoing_transfers.h"
+#include "actors/instance/device_worker.h"
+#include "actors/instance/instance_event.h"
+#include "actors/instance/kv_slots.h"
+#include "actors/instance/outgoing_transfers.h"
 #include "runtime/device/device.h"
 #include "runtime/messages/membership.h"
 #include "transport/fabric.h"

@@ -1,4 +1,4 @@
-#include "actors/device_worker.h"
+#include "actors/instance/device_worker.h"
 
 #include "runtime/base/check.h"
 

@@ -1,4 +1,4 @@
-#include "actors/step_runner.h"
+#include "actors/instance/step_runner.h"
 
 #include "runtime/sampling/sampler.h"
 

@@ -1,4 +1,4 @@
-#include "actors/instance_host.h"
+#include "actors/instance/instance_host.h"
 
 #include <utility>
 

@@ -4,7 +4,7 @@
 
 #include <variant>
 
-#include "actors/kv_slots.h"
+#include "actors/instance/kv_slots.h"
 #include "runtime/device/device.h"
 #include "runtime/instance/instance_events.h"
 
