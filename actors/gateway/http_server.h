@@ -35,7 +35,7 @@ struct HttpOptions {
   Duration write_timeout = Milliseconds{30000};      // without progress
   Duration request_deadline = Milliseconds{600000};
   Duration assign_deadline = Milliseconds{5000};     // to find an instance, at first and after each failure
-  std::uint32_t max_attempts = 8;                    // of a choice
+  std::uint32_t max_attempts = 8;                    // of a choice in a row without a token
 };
 
 class HttpServer {

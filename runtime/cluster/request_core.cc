@@ -71,6 +71,7 @@ void RequestCore::State::deliver(Attempt& attempt, const TokenOut& token, Instan
   if (progress.emitted.empty()) return;
   if (!std::exchange(token_seen, true)) outcome.cached_tokens = token.cached_tokens;
   choice.futile = 0;
+  if (choice.stream.delivered().size() > attempt.base + 1) choice.stumbles = 0;
   for (EmitToken& emitted : progress.emitted) out.push_back(std::move(emitted));
   attempt.stopped_here = attempt.stopped_here || progress.stopped_here;
 
@@ -227,7 +228,7 @@ void RequestCore::check_invariants() const {
     choice.stream.check_invariants(s.spec);
     CHECK(carried[c] <= 1, "choice {} is in {} attempts", c, carried[c]);
     CHECK(s.ended || !s.started || choice.stream.done() || carried[c] == 1, "nobody works on choice {}", c);
-    CHECK(choice.attempts <= s.spec.max_attempts);
+    CHECK(s.ended || choice.futile < s.spec.max_attempts, "choice {} goes on after {} futile attempts", c, choice.futile);
   }
   CHECK(!s.ended || s.attempts.empty());
 }

@@ -62,10 +62,9 @@ bool RequestCore::State::untouched(const Attempt& attempt) const {
                      [&](const Choice& c) { return !c.stream.done() && c.stream.delivered().size() == attempt.base; });
 }
 
-// A full queue is no failure: the same window and the same count of attempts, at another instance.
+// A full queue is no failure: the same window, at another instance.
 void RequestCore::State::turned_away(const Attempt& failed, const Error& error, Instant now) {
   if (now >= failed.window_end) return end(error);
-  for (std::uint32_t c = failed.first_choice; c < failed.first_choice + failed.choices; ++c) --choices[c].attempts;
   Attempt next{.first_choice = failed.first_choice, .choices = failed.choices};
   next.fresh = failed.fresh;
   next.tries = failed.tries + 1;
@@ -79,20 +78,22 @@ void RequestCore::State::redispatch(const Attempt& failed, const Error& error, I
   const std::uint32_t last = failed.first_choice + failed.choices;
   const bool whole = untouched(failed);
   for (std::uint32_t c = failed.first_choice; c < last; ++c) {
-    const Choice& choice = choices[c];
-    if (!choice.stream.done() && choice.attempts >= spec.max_attempts) {
+    Choice& choice = choices[c];
+    const bool progress = choice.stream.done() || choice.stream.delivered().size() > failed.base;
+    if (!progress && ++choice.futile >= spec.max_attempts) {
       return end(Error{ErrorCode::unavailable, Scope::cluster,
-                       fmt::format("gave up after {} attempts; the last: {}", choice.attempts, error.message)});
+                       fmt::format("gave up after {} attempts; the last: {}", choice.futile, error.message)});
     }
   }
   for (std::uint32_t c = failed.first_choice; c < last;) {
     const std::uint32_t count = whole ? failed.choices : 1;
     if (!choices[c].stream.done()) {
       Attempt next{.first_choice = c, .choices = count};
-      const std::uint32_t futile = choices[c].futile++ + (error.code == ErrorCode::queue_full ? 1 : 0);
+      // The first goes on at once. A token from each prefill is progress, but no reason to prefill as fast as others can fail.
+      const std::uint32_t stumbles = choices[c].stumbles++ + (error.code == ErrorCode::queue_full ? 1 : 0);
       next.fresh = false;
       next.window_end = now + spec.assign_deadline;
-      next.next_at = futile == 0 ? now : std::min(now + retry_backoff(failed.key.request, futile), next.window_end);
+      next.next_at = stumbles == 0 ? now : std::min(now + retry_backoff(failed.key.request, stumbles), next.window_end);
       ++(failed.phase == Attempt::Phase::decoding ? outcome.recoveries_decode : outcome.recoveries_prefill);
       dispatch(std::move(next), now);
     }

@@ -48,8 +48,8 @@ struct RequestCore::State {
   struct Choice {
     ChoiceStream stream;
     std::uint32_t epochs = 0;          // of dispatches so far
-    std::uint32_t attempts = 0;        // those that count for max_attempts: not the ones a full queue turned away
-    std::uint32_t futile = 0;          // failures since the last token
+    std::uint32_t futile = 0;          // attempts that failed since its last token; not those a full queue turned away
+    std::uint32_t stumbles = 0;        // attempts in a row that failed before anything went on from their prefill
   };
 
   RequestSpec spec;

@@ -192,6 +192,46 @@ TEST(RequestRecovery, gives_up_after_max_attempts_with_the_last_reason) {
   EXPECT_EQ(outcome.error->message, "gave up after 3 attempts; the last: it failed");
 }
 
+TEST(RequestRecovery, outlives_any_number_of_failures_as_long_as_each_attempt_brings_a_token) {
+  RequestSpec spec = plain_request();
+  spec.sampling.max_tokens = 1000;
+  spec.max_attempts = 2;
+  TestRequest request{spec};
+  request.on(StartRequest{}, at(0));
+  Instant now = at(0);
+  for (std::uint32_t epoch = 1; epoch <= 60; ++epoch) {
+    const bool decode_speaks = epoch % 2 == 0;
+    const std::uint32_t index = epoch - 1 + (epoch - 1) / 2;
+    request.on(assigned(key(128, epoch), "P1", "D1"), now);
+    EXPECT_EQ(request.on("P1", token(key(128, epoch), 0, index, 'x'), now).front(), "emit 0 'x' of x") << epoch;
+    if (decode_speaks) request.on("D1", token(key(128, epoch), 0, index + 1, 'y'), now);
+    request.on(InstanceLost{instance("D1")}, now);
+    ASSERT_FALSE(request.core().ended()) << epoch;
+    now = std::max(now, std::min(*request.timer(), now + Milliseconds{500}));
+    request.on(RequestTick{}, now);
+  }
+  request.on(assigned(key(128, 61), "P1", "D1"), now);
+  request.on(failed(key(128, 61), "P1", ErrorCode::device_failed), now);
+  now = *request.timer();
+  request.on(RequestTick{}, now);
+  request.on(assigned(key(128, 62), "P1", "D1"), now);
+  EXPECT_EQ(request.on(failed(key(128, 62), "P1", ErrorCode::device_failed), now).back(),
+            "outcome unavailable: 3+90 tokens, 16 cached, recovered 1+60")
+      << "two in a row without a token";
+}
+
+TEST(RequestRecovery, pauses_before_the_next_prefill_while_no_decode_instance_goes_on_from_one) {
+  TestRequest request;
+  request.on(StartRequest{}, at(0));
+  for (std::uint32_t epoch = 1; epoch <= 3; ++epoch) {
+    request.on(assigned(key(128, epoch), "P1", "D1"), at(0));
+    request.on("P1", token(key(128, epoch), 0, epoch - 1, 'x'), at(0));
+    const Lines said = request.on(failed(key(128, epoch), "D1", ErrorCode::device_failed), at(0));
+    EXPECT_EQ(said.back().substr(0, 6), epoch == 1 ? "assign" : "ended ") << epoch;
+    if (epoch > 1) request.on(RequestTick{}, *request.timer());
+  }
+}
+
 TEST(RequestRecovery, ends_everywhere_at_the_deadline_or_when_the_client_goes) {
   for (const bool by_client : {true, false}) {
     TestRequest request;
