@@ -66,7 +66,8 @@ void RequestCore::State::deliver(Attempt& attempt, const TokenOut& token, Instan
   if (progress.overflow) {
     const Error lost{ErrorCode::internal, Scope::instance, "tokens were lost on the way to the gateway"};
     const bool decoding = attempt.phase == Attempt::Phase::decoding;
-    return fail(attempt.key, decoding ? attempt.assigned.decode : attempt.assigned.prefill, false, lost, now);
+    const InstanceRef by = decoding ? attempt.assigned.decode : attempt.assigned.prefill;
+    return fail(attempt.key, {by, false, by, lost}, now);
   }
   if (progress.emitted.empty()) return;
   if (!std::exchange(token_seen, true)) outcome.cached_tokens = token.cached_tokens;
@@ -180,7 +181,8 @@ RequestCommands RequestCore::on(const AttemptFailed& event, Instant now) {
   Attempt* attempt = s.find(event.key);
   if (attempt == nullptr || !attempt->involves(event.from)) return s.finish_event();
   const bool p_is_done = attempt->decode_spoke && event.from == attempt->assigned.prefill;
-  if (!p_is_done) s.fail(event.key, event.from, false, event.error, now);
+  const InstanceRef culprit = attempt->involves(event.culprit) ? event.culprit : event.from;
+  if (!p_is_done) s.fail(event.key, {event.from, false, culprit, event.error}, now);
   return s.finish_event();
 }
 
@@ -195,7 +197,7 @@ RequestCommands RequestCore::on(const InstanceLost& event, Instant now) {
   }
   const Error error{ErrorCode::peer_unreachable, Scope::instance, "an instance was lost"};
   for (const RequestKey key : lost) {
-    if (!s.ended) s.fail(key, event.instance, true, error, now);
+    if (!s.ended) s.fail(key, {event.instance, true, event.instance, error}, now);
   }
   return s.finish_event();
 }

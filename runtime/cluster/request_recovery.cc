@@ -7,12 +7,18 @@
 namespace baton {
 namespace {
 
-constexpr std::size_t kAvoided = 16;       // instances remembered as having failed a request
+constexpr std::size_t kAvoided = 16;       // instances remembered as having failed a request, or as having blamed another
 
 // What another instance would answer just the same.
 bool cannot_be_cured(ErrorCode code) {
   return code == ErrorCode::invalid_argument || code == ErrorCode::context_length_exceeded ||
          code == ErrorCode::deadline_exceeded || code == ErrorCode::cancelled || code == ErrorCode::unsupported;
+}
+
+void remember_last(std::vector<InstanceId>& ids, InstanceId id) {
+  std::erase(ids, id);
+  ids.push_back(id);
+  if (ids.size() > kAvoided) ids.erase(ids.begin());
 }
 
 }  // namespace
@@ -33,8 +39,18 @@ void RequestCore::State::close(RequestKey key) {
   attempts.erase(place);
 }
 
-// `by` said so, or is no more; the other side of the attempt may still hold something for it.
-void RequestCore::State::fail(RequestKey key, const InstanceRef& by, bool by_is_gone, const Error& error, Instant now) {
+// Who blames a partner is believed once; who does so again may be what is broken.
+void RequestCore::State::avoid_after(const Failure& failure) {
+  if (failure.culprit != failure.by) {
+    if (std::find(accusers.begin(), accusers.end(), failure.by.id) != accusers.end()) remember_last(avoid, failure.by.id);
+    remember_last(accusers, failure.by.id);
+  }
+  remember_last(avoid, failure.culprit.id);
+}
+
+// Both sides of the attempt may still hold something for it, unless they are no more.
+void RequestCore::State::fail(RequestKey key, const Failure& failure, Instant now) {
+  const auto& [by, by_is_gone, culprit, error] = failure;
   const Attempt failed = *find(key);
   if (cannot_be_cured(error.code)) return end(error);
   const bool by_prefill = by == failed.assigned.prefill;
@@ -46,9 +62,7 @@ void RequestCore::State::fail(RequestKey key, const InstanceRef& by, bool by_is_
     cancel_at(failed, Tell::both);
   }
   close(key);
-  avoid.erase(std::remove(avoid.begin(), avoid.end(), by.id), avoid.end());
-  avoid.push_back(by.id);
-  if (avoid.size() > kAvoided) avoid.erase(avoid.begin());
+  avoid_after(failure);
   if (error.code == ErrorCode::queue_full && untouched(failed)) {
     turned_away(failed, error, now);
   } else {
