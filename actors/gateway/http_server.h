@@ -36,7 +36,7 @@ struct HttpOptions {
   Duration write_timeout = Milliseconds{30000};      // without progress
   Duration request_deadline = LimitsConfig{}.request_deadline;
   Duration assign_deadline = LimitsConfig{}.assign_deadline;   // to find an instance, at first and after each failure
-  std::uint32_t max_attempts = LimitsConfig{}.max_attempts;    // of a choice
+  std::uint32_t max_attempts = LimitsConfig{}.max_attempts;    // of a choice in a row without a token
   std::uint32_t max_choices = LimitsConfig{}.max_choices;      // n of a request
 };
 

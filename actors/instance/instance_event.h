@@ -10,13 +10,16 @@
 
 namespace baton {
 
+struct FabricPeerReady {
+  transport::PeerId peer = 0;
+};
 struct FabricPeerFailed {
   transport::PeerId peer = 0;
   std::string why;
 };
 
 using InstanceEvent =
-    std::variant<StepDone, StepFailed, SlotsLanded, SlotRejected, TransferFailed, SendsComplete, FabricPeerFailed>;
+    std::variant<StepDone, StepFailed, SlotsLanded, SlotRejected, TransferFailed, SendsComplete, FabricPeerReady, FabricPeerFailed>;
 using PostInstanceEvent = std::function<void(InstanceEvent)>;     // from any thread; returns at once
 
 }  // namespace baton

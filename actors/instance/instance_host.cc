@@ -67,7 +67,9 @@ void InstanceHost::on_slots_landed(transport::Transfer transfer, const std::vect
   post(SlotsLanded{TransferId{transfer}, slots, digests});
 }
 
-void InstanceHost::on_slot_rejected(transport::Transfer transfer, std::uint32_t slot, transport::RejectReason) {
+// What came under no grant, a stranger's or a repeat, is counted by the fabric and must not end a transfer that it only names.
+void InstanceHost::on_slot_rejected(transport::Transfer transfer, std::uint32_t slot, transport::RejectReason reason) {
+  if (reason == transport::RejectReason::no_grant) return;
   post(SlotRejected{TransferId{transfer}, slot});
 }
 
@@ -78,6 +80,8 @@ void InstanceHost::on_transfer_failed(transport::Transfer transfer, const std::s
 void InstanceHost::on_sends_complete(transport::Transfer transfer, bool failed) {
   post(SendsComplete{TransferId{transfer}, failed});
 }
+
+void InstanceHost::on_peer_ready(transport::PeerId peer) { post(FabricPeerReady{peer}); }
 
 void InstanceHost::on_peer_failed(transport::PeerId peer, const std::string& why) {
   post(FabricPeerFailed{peer, why});

@@ -52,6 +52,7 @@ class InstanceHost : private transport::FabricListener {
   void on_slot_rejected(transport::Transfer transfer, std::uint32_t slot, transport::RejectReason reason) override;
   void on_transfer_failed(transport::Transfer transfer, const std::string& why) override;
   void on_sends_complete(transport::Transfer transfer, bool failed) override;
+  void on_peer_ready(transport::PeerId peer) override;
   void on_peer_failed(transport::PeerId peer, const std::string& why) override;
 
   // In the order of making; the threads of the last two use what stands above them, and end first.

@@ -31,7 +31,7 @@ void LoadTable::refresh(const Instance& instance) {
   const std::uint32_t reported_requests = report.waiting + report.running;
   const Role role = instance.hello.role;
   standings_[place] = {instance.heard, instance.waiting(), instance.kv_class, can_prefill(role), can_decode(role), report.draining,
-                       instance.full()};
+                       instance.full(), !report.unreachable.empty()};
 
   prefill_loads_[place] = {.id = instance.hello.self.id,
                            .pending_tokens = report.pending_prefill_tokens + instance.recent_tokens,
@@ -94,6 +94,14 @@ void LoadTable::report(const LoadReport& report, Instant now) {
     if (place != ledger_.end()) no_longer_recent(place->second);
   }
   refresh(*instance);
+}
+
+bool LoadTable::can_reach(std::uint32_t a, std::uint32_t b) const {
+  const auto missed_by = [&](std::uint32_t one, std::uint32_t other) {
+    const auto& unreachable = instances_[one].report.unreachable;
+    return std::find(unreachable.begin(), unreachable.end(), instances_[other].hello.self) != unreachable.end();
+  };
+  return !missed_by(a, b) && !missed_by(b, a);
 }
 
 void LoadTable::no_longer_recent(Entry& entry) {

@@ -50,6 +50,7 @@ class LoadTable {
     bool decodes = false;
     bool draining = false;
     bool full = false;
+    bool apart = false;                    // reports partners that it cannot reach
   };
 
   void join(const Hello& hello, Instant now);
@@ -62,6 +63,9 @@ class LoadTable {
   void ended(const InstanceRef& gateway, RequestKey key);
   void gateway_left(const InstanceRef& gateway);
   void expire(Instant now);                // assignments whose deadline passed
+
+  // As far as either has said. Indices into instances().
+  bool can_reach(std::uint32_t a, std::uint32_t b) const;
 
   std::span<const Instance> instances() const { return instances_; }
   std::span<const Standing> standings() const { return standings_; }

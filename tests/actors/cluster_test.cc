@@ -103,6 +103,12 @@ class Cluster {
     });
   }
   void kill(const std::string& name) { nodes_.erase(name); }
+  // Their KV link breaks, and nothing else; the actor at `far` is the one that notices.
+  void cut_kv(const std::string& near, const std::string& far) {
+    const auto host = hosts_.at(near).lock();
+    ASSERT_TRUE(host);
+    host->disconnect(view_of(far).hello.self);
+  }
 
   std::shared_ptr<Collected> ask(SamplingParams sampling, std::uint32_t choices = 1, std::size_t prompt_tokens = 40) {
     auto sink = std::make_shared<Collected>();
@@ -160,7 +166,9 @@ class Cluster {
     EXPECT_TRUE(host.ok());
     hello.data_address = (*host)->data_address();
     hello.blocks_total = 256;
-    return std::move(*host);
+    std::shared_ptr<InstanceHost> made = std::move(*host);
+    hosts_[hello.name] = made;
+    return made;
   }
 
   TestCluster test_;
@@ -168,6 +176,7 @@ class Cluster {
   Duration step_;
   std::shared_ptr<gateway::Backend> backend_;
   RequestId last_;
+  std::map<std::string, std::weak_ptr<InstanceHost>> hosts_;
   std::map<std::string, std::unique_ptr<TestNode>> nodes_;
 };
 
@@ -224,6 +233,25 @@ TEST(ActorCluster, a_decode_instance_that_ends_in_mid_stream_does_not_change_the
   ASSERT_FALSE(disturbed->outcome.error) << disturbed->outcome.error->message;
   EXPECT_EQ(disturbed->tokens, expected);
   EXPECT_EQ(disturbed->outcome.recoveries_prefill + disturbed->outcome.recoveries_decode, 1u);
+  EXPECT_TRUE(cluster.await_idle());
+}
+
+TEST(ActorCluster, a_kv_link_that_breaks_is_made_anew_and_until_then_decode_recomputes) {
+  Cluster cluster{{{"p0", Role::prefill}, {"d0", Role::decode}}, HandOffMode::pull};
+  const Tokens expected = tokens_from(cluster, greedy(30));
+  const auto reachable = [&] { return cluster.view_of("p0").stats.load.unreachable.empty(); };
+  EXPECT_EQ(cluster.view_of("d0").stats.recomputed_tokens, 0u);
+  cluster.cut_kv("d0", "p0");
+  ASSERT_TRUE(eventually([&] { return !reachable(); }));
+  const Instant asked = steady_now();
+  EXPECT_EQ(tokens_from(cluster, greedy(30)), expected);
+  EXPECT_LT(steady_now() - asked, Milliseconds{5000}) << "a transfer's deadline is 10 s";
+  ASSERT_TRUE(eventually(reachable));
+  const NodeStats before = cluster.view_of("d0").stats;
+  EXPECT_EQ(tokens_from(cluster, greedy(30)), expected);
+  const NodeStats after = cluster.view_of("d0").stats;
+  EXPECT_EQ(after.recomputed_tokens, before.recomputed_tokens);
+  EXPECT_GT(after.kv_bytes_received, before.kv_bytes_received);
   EXPECT_TRUE(cluster.await_idle());
 }
 

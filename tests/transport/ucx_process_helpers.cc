@@ -27,6 +27,7 @@ class Deaf : public FabricListener {
   void on_slot_rejected(Transfer, std::uint32_t, RejectReason) override {}
   void on_transfer_failed(Transfer, const std::string&) override {}
   void on_sends_complete(Transfer, bool) override {}
+  void on_peer_ready(PeerId) override {}
   void on_peer_failed(PeerId, const std::string&) override {}
 };
 

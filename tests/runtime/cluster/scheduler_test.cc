@@ -140,6 +140,46 @@ TEST(Scheduler, prefers_instances_that_did_not_just_fail_the_request) {
   EXPECT_EQ(cluster.assign(2, 100, "PDE"), "Q1>D1 pull") << "a preference, not a ban";
 }
 
+TEST(Scheduler, pairs_instances_that_cannot_reach_each_other_only_where_there_is_no_other_pair) {
+  struct Case { const char* name; std::vector<std::pair<std::string, std::string>> apart; std::string avoid, said; };
+  const std::vector<Case> cases = {
+      {"P says so", {{"P", "D"}}, "", "P1>E1 pull"},
+      {"D says so", {{"D", "P"}}, "", "P1>E1 pull"},
+      {"P reaches nobody", {{"P", "D"}, {"P", "E"}}, "", "Q1>D1 pull"},
+      {"nobody reaches P", {{"D", "P"}, {"E", "P"}}, "", "Q1>D1 pull"},
+      {"nobody reaches anybody", {{"P", "D"}, {"P", "E"}, {"D", "Q"}, {"Q", "E"}}, "", "P1>D1 pull"},
+      {"P reaches only whom the request avoids", {{"P", "D"}}, "E", "P1>E1 pull"},
+      {"others are apart", {{"P", "Z"}, {"D", "Z"}}, "", "P1>D1 pull"},
+  };
+  for (const Case& c : cases) {
+    TestCluster cluster;
+    for (const char* name : {"P", "Q"}) cluster.join(name, Role::prefill);
+    for (const char* name : {"D", "E"}) cluster.join(name, Role::decode);
+    for (const char* name : {"P", "Q", "D", "E"}) {
+      cluster.report(name, [&](LoadReport& r) {
+        for (const auto& [from, to] : c.apart) if (from == name) r.unreachable.push_back(instance(to));
+      });
+    }
+    EXPECT_EQ(cluster.assign(1, 100, c.avoid), c.said) << c.name;
+  }
+}
+
+TEST(Scheduler, pairs_them_again_once_they_reach_each_other_and_leaves_a_mixed_one_to_itself) {
+  TestCluster cluster;
+  for (const char* name : {"P", "M"}) cluster.join(name, name[0] == 'P' ? Role::prefill : Role::mixed);
+  cluster.report("P", [](LoadReport& r) { r.unreachable = {instance("M")}; });
+  EXPECT_EQ(cluster.assign(1), "M1 local");
+  cluster.report("M", [](LoadReport& r) { r.pending_prefill_tokens = 5000; });
+  EXPECT_EQ(cluster.assign(2), "M1 local");
+  cluster.idle("P");
+  EXPECT_EQ(cluster.assign(3), "P1>M1 pull");
+  cluster.report("P", [](LoadReport& r) { r.unreachable = {instance("M")}; });
+  cluster.join("M2", Role::mixed);
+  EXPECT_EQ(cluster.assign(4, 100), "M2 local");
+  cluster.report("M2", [](LoadReport& r) { r.pending_prefill_tokens = 5000; });
+  EXPECT_EQ(cluster.assign(5), "P1>M2 pull") << "another life of it";
+}
+
 TEST(Scheduler, refuses_a_full_cluster_with_a_time_to_come_back) {
   TestCluster cluster{{.max_waiting = 3}};
   cluster.join("P", Role::prefill);
