@@ -86,6 +86,7 @@ class Pair : public Post {
   }
   void deliver(const Offer& m) override { pass(m.target, m); }
   void deliver(const Grant& m) override { pass(m.target, m); }
+  void deliver(const Withdraw& m) override { pass(m.target, m); }
   void deliver(const RenewLease& m, InstanceRef to) override { pass(to, m); }
   void deliver(const Release& m, InstanceRef to) override { pass(to, m); }
   void deliver(const AttemptFailed& m) override {

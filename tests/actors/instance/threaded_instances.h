@@ -29,6 +29,7 @@ class Post {
   virtual ~Post() = default;
   virtual void deliver(const Offer& m) = 0;
   virtual void deliver(const Grant& m) = 0;
+  virtual void deliver(const Withdraw& m) = 0;
   virtual void deliver(const RenewLease& m, InstanceRef to) = 0;
   virtual void deliver(const Release& m, InstanceRef to) = 0;
   virtual void deliver(const StepTokens& m) = 0;
@@ -73,6 +74,7 @@ class ThreadedInstance {
   }
   void meet(const Hello& peer) {
     put([this, peer] {
+      met_[peer_id(peer.self)] = peer.self;
       host_->connect(peer);
       apply(core_.on(PeerUp{peer.self}, steady_now()));
     });
@@ -130,6 +132,7 @@ class ThreadedInstance {
     host_->sends_completed(event.transfer);
     apply(core_.on(event, steady_now()));
   }
+  void local(const FabricPeerReady& event) { apply(core_.on(KvLinkUp{met_.at(event.peer)}, steady_now())); }
   void local(const FabricPeerFailed&) {}           // those who test it part the two themselves
 
   void apply(InstanceCommands commands) {
@@ -138,6 +141,7 @@ class ThreadedInstance {
   }
   void carry_out(SendTo<Offer>& c) { post_.deliver(c.message); }
   void carry_out(SendTo<Grant>& c) { post_.deliver(c.message); }
+  void carry_out(SendTo<Withdraw>& c) { post_.deliver(c.message); }
   void carry_out(SendTo<RenewLease>& c) { post_.deliver(c.message, c.to); }
   void carry_out(SendTo<Release>& c) { post_.deliver(c.message, c.to); }
   void carry_out(SendTo<StepTokens>& c) { post_.deliver(c.message); }
@@ -152,6 +156,7 @@ class ThreadedInstance {
 
   InstanceCore core_;                              // of the thread
   std::optional<Instant> alarm_;                   // of the thread
+  std::map<transport::PeerId, InstanceRef> met_;   // of the thread
   Post& post_;
   Hello hello_;
   std::mutex mutex_;

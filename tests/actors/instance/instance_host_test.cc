@@ -1,11 +1,11 @@
 // What of the fabric's reports reaches an instance's core.
-#include "actors/instance_host.h"
+#include "actors/instance/instance_host.h"
 
 #include <gmock/gmock.h>
 
 #include <algorithm>
 
-#include "tests/actors/fake_device.h"
+#include "tests/actors/instance/fake_device.h"
 #include "transport/fake_fabric.h"
 
 namespace baton {
