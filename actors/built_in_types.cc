@@ -198,6 +198,7 @@ Result<SpawnedActor> spawn_gateway_type(const SpawnContext& context) {
   hello.kv.model_fingerprint = model->fingerprint();
   hello.max_model_len = longest_request(cluster, model->spec());
   GatewayHub hub = spawn_gateway_hub(*context.system, hello, cluster.nodes, *tokenizer);
+  OwnedActor actor{hub.actor};
   const gateway::HttpOptions options{
       .host = context.node->http.host,
       .port = context.node->http.port,
@@ -216,7 +217,7 @@ Result<SpawnedActor> spawn_gateway_type(const SpawnContext& context) {
   };
   const auto front = std::make_shared<HttpFront>(options, hub.backend, model, *tokenizer);
   if (Status status = front->start(); !status) return status.error();
-  return SpawnedActor{hub.actor, hello, front};
+  return SpawnedActor{std::move(actor), hello, front};
 }
 
 }  // namespace
