@@ -246,6 +246,16 @@ TEST(Gguf, a_wrong_vocabulary_is_refused_by_key_and_token) {
   });
 }
 
+// A small file could else make a device fill any amount of memory.
+TEST(Gguf, tensors_that_overlap_are_refused_by_name) {
+  expect_each_refused({
+      {"the same bytes twice", [](auto& w) { w.tensor("blk.0.attn_k.weight").offset = 0; },
+       "tensors blk.0.attn_k.weight and token_embd.weight overlap"},
+      {"a part", [](auto& w) { w.tensor("output_norm.weight").offset = 12 * 32 * 4 - 32; },
+       "tensors token_embd.weight and output_norm.weight overlap"},
+  });
+}
+
 TEST(Gguf, every_beginning_of_a_file_is_refused) {
   const std::string whole = tiny_gguf().bytes();
   ASSERT_TRUE(read(whole).ok());

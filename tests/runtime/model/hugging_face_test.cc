@@ -258,15 +258,15 @@ TEST(HuggingFace, a_broken_safetensors_file_is_refused_by_tensor) {
       {"one offset", [q](TinyHf& f) { tensor(f, q)["data_offsets"] = {0}; }, "no data_offsets of two numbers"},
       {"no object", [q](TinyHf& f) { tensor(f, q) = 5; }, "q_proj.weight.dtype: missing"},
       {"tensor in two shards", [](TinyHf& f) { f.shards.push_back(f.shards[0]); }, "appears twice in the model's files"},
-      {"overlapping copies",
-       [](TinyHf& f) {
-         auto& w = f.shards[0].second;
-         for (auto& [name, info] : w.header.items()) {
-           if (info["shape"] == json::array({32, 32})) info["data_offsets"] = {1, 4097};
-         }
-         for (int i = 0; i < 40; ++i) w.header[fmt::format("x{}", i)] = w.header["model.layers.0.self_attn.q_proj.weight"];
+      {"the same bytes twice",
+       [q](TinyHf& f) { tensor(f, "model.layers.1.self_attn.q_proj.weight")["data_offsets"] = tensor(f, q)["data_offsets"]; },
+       "q_proj.weight overlap"},
+      {"a few bytes of the one before",
+       [q](TinyHf& f) {
+         const std::uint64_t begin = tensor(f, q)["data_offsets"][0];
+         tensor(f, q)["data_offsets"] = {begin - 4, begin + 4092};
        },
-       "overlaps others"},
+       "tensors model.layers.0.post_attention_layernorm.weight and model.layers.0.self_attn.q_proj.weight overlap"},
   });
   const auto read_bytes = [](const std::string& bytes) {
     TensorTable table("tiny");
