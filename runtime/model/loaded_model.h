@@ -58,7 +58,13 @@ struct ModelSpec {
   RopePairing rope_pairing = RopePairing::interleaved;
   RopeScaling rope_scaling;
   bool tied = false;                     // the output head is the embedding table
+
+  std::uint32_t longest_context() const; // tokens of the longest request: the context, or the window where that is less
 };
+
+// The length to serve, in tokens: what is asked for, or the longest where that is 0. Errors: invalid_argument, more than the longest:
+// attention sees the whole context, so a model that was trained with a window is right only up to it.
+Result<std::uint32_t> choose_length(const ModelSpec& spec, std::uint32_t asked);
 
 struct LayerTensors {
   TensorView attn_norm, q, k, v, o, ffn_norm, gate, up, down;

@@ -70,6 +70,9 @@ TEST(HuggingFace, reads_every_way_to_state_rope) {
 
 TEST(HuggingFace, a_window_counts_only_where_the_model_uses_it) {
   TinyHf mistral = tiny_hf("MistralForCausalLM");
+  EXPECT_EQ(read(mistral)->spec.sliding_window, 4096u) << "what the class takes when the file says nothing";
+  mistral.config["sliding_window"] = nullptr;
+  EXPECT_EQ(read(mistral)->spec.sliding_window, 0u);
   mistral.config["sliding_window"] = 64;
   EXPECT_EQ(read(mistral)->spec.sliding_window, 64u);
   TinyHf qwen = tiny_hf("Qwen2ForCausalLM");
@@ -77,6 +80,23 @@ TEST(HuggingFace, a_window_counts_only_where_the_model_uses_it) {
   EXPECT_EQ(read(qwen)->spec.sliding_window, 0u);
   qwen.config["use_sliding_window"] = true;
   EXPECT_EQ(read(qwen)->spec.sliding_window, 64u);
+  qwen.config.erase("sliding_window");
+  EXPECT_EQ(read(qwen)->spec.sliding_window, 4096u);
+}
+
+TEST(HuggingFace, the_longest_context_ends_where_the_window_does) {
+  TinyHf files = tiny_hf("MistralForCausalLM");     // of 128 positions
+  for (const auto& [window, longest] : {std::pair{0u, 128u}, {64u, 64u}, {128u, 128u}, {4096u, 128u}}) {
+    files.config["sliding_window"] = window;
+    const ModelSpec spec = read(files)->spec;
+    EXPECT_EQ(spec.longest_context(), longest) << window;
+    EXPECT_EQ(*choose_length(spec, 0), longest) << window;
+    EXPECT_EQ(*choose_length(spec, longest), longest) << window;
+    const auto refused = choose_length(spec, longest + 1);
+    ASSERT_FALSE(refused.ok()) << window;
+    EXPECT_THAT(refused.error().message, HasSubstr(window == 64 ? "sliding window of 64" : "context of 128"));
+    EXPECT_THAT(refused.error().message, HasSubstr("--max-model-len"));
+  }
 }
 
 TEST(HuggingFace, tensors_may_lie_in_several_shards_and_unaligned) {
