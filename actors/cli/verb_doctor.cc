@@ -83,7 +83,8 @@ Check check_ports(std::uint16_t port) {
 Check check_ucx() {
   const auto version = transport::ucx_version();
   const bool known = version.major == 1 && version.minor >= 13;
-  return {"ucx", known, fmt::format("version {}.{}; transport tcp{}", version.major, version.minor, known ? "" : ": 1.13 or newer is needed")};
+  const char* advice = known ? "" : ": 1.13 or newer is needed";
+  return {"ucx", known, fmt::format("version {}.{}; transport tcp{}", version.major, version.minor, advice)};
 }
 
 int run(const Flags& flags) {
