@@ -67,7 +67,7 @@ TEST(Gguf, reads_a_sentencepiece_vocabulary_with_its_habits) {
   EXPECT_EQ(v.kind, VocabularySource::Kind::sentencepiece);
   EXPECT_EQ(v.scores[11], -9.0f);
   EXPECT_TRUE(v.add_bos);
-  EXPECT_TRUE(v.add_prefix_space);
+  EXPECT_TRUE(v.prepend_space);
   EXPECT_EQ(v.unknown, 0);
   EXPECT_EQ(v.kinds[3], VocabularySource::TokenKind::byte);
 }

@@ -143,7 +143,7 @@ TEST(HuggingFace, reads_the_passes_of_a_pre_tokenizer_in_order) {
       {"pretokenizers",
        {{{"type", "Digits"}, {"individual_digits", true}},
         {{"type", "Split"}, {"pattern", {{"Regex", "\\p{N}{1,3}"}}}, {"behavior", "Isolated"}, {"invert", false}},
-        {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"use_regex", false}}}}};
+        {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
   files.tokenizer["normalizer"] = {{"type", "NFC"}};
   files.tokenizer["model"]["ignore_merges"] = true;
   const auto model = read(files);
@@ -153,7 +153,7 @@ TEST(HuggingFace, reads_the_passes_of_a_pre_tokenizer_in_order) {
   EXPECT_EQ(v.splits[0].kind, Split::Kind::digits);
   EXPECT_TRUE(v.splits[0].individual_digits);
   EXPECT_EQ(v.splits[1].pattern, "\\p{N}{1,3}");
-  EXPECT_TRUE(v.add_prefix_space && v.nfc && v.ignore_merges);
+  EXPECT_TRUE(v.prefix_space == VocabularySource::PrefixSpace::never && v.nfc && v.ignore_merges);
   TinyHf plain = tiny_hf();
   EXPECT_EQ(read(plain)->vocabulary.splits[0].kind, Split::Kind::byte_level_gpt2);
 }
@@ -174,7 +174,7 @@ TEST(HuggingFace, bos_is_added_where_the_post_processor_says_so) {
   EXPECT_EQ(model->vocabulary.bos, 1);
 }
 
-TEST(HuggingFace, sentencepiece_written_as_bpe_becomes_scores_by_rank) {
+TEST(HuggingFace, sentencepiece_written_as_bpe_keeps_its_merges) {
   TinyHf files = tiny_hf();
   files.config["vocab_size"] = 14;
   files.shards[0].second.header["model.embed_tokens.weight"] = nullptr;
@@ -200,12 +200,12 @@ TEST(HuggingFace, sentencepiece_written_as_bpe_becomes_scores_by_rank) {
   ASSERT_TRUE(model.ok()) << model.error().message;
   const VocabularySource& v = model->vocabulary;
   EXPECT_EQ(v.kind, VocabularySource::Kind::sentencepiece);
-  EXPECT_TRUE(v.add_prefix_space && v.add_bos);
-  EXPECT_GT(v.scores[7], v.scores[8]);
-  EXPECT_GT(v.scores[8], v.scores[9]);
+  EXPECT_TRUE(v.prepend_space && v.add_bos && !v.split_at_spaces);
+  EXPECT_EQ(v.prefix_space, VocabularySource::PrefixSpace::never);
+  EXPECT_TRUE(v.scores.empty());
+  EXPECT_EQ(v.merges[3], (std::pair<std::string, std::string>{"\u2581", "ab"}));
   EXPECT_EQ(v.kinds[0], VocabularySource::TokenKind::unknown);
   EXPECT_EQ(v.kinds[3], VocabularySource::TokenKind::byte);
-  EXPECT_EQ(v.kinds[10], VocabularySource::TokenKind::unused);   // no merge makes it
   EXPECT_EQ(v.kinds[13], VocabularySource::TokenKind::unused);   // padding of the table
 }
 
@@ -337,6 +337,17 @@ TEST(HuggingFace, a_component_that_is_not_known_is_refused_by_name) {
       {"no merges", in_model("merges", nullptr), "model.merges: expected a list"},
       {"merge of one", in_model("merges", {"a b", "c"}), "merge 1 is not two pieces"},
       {"merge of three", in_model("merges", json::array({json::array({"a", "b", "c"})})), "merge 0 is not two pieces"},
+      {"merge of what is no piece", [](TinyHf& f) {
+         f.tokenizer["pre_tokenizer"] = {{"type", "Metaspace"}};
+         f.tokenizer["model"]["merges"] = {"a b", "b b"};
+       }, "merge 1 needs bb"},
+      {"metaspace prefix", set("pre_tokenizer", {{"type", "Metaspace"}, {"prepend_scheme", "second"}}),
+       "prepend_scheme second is not supported; supported: never, first, always", ErrorCode::unsupported},
+      {"blank before each part",
+       set("pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {{{"type", "Digits"}}, {{"type", "ByteLevel"}}}}}),
+       "ByteLevel with add_prefix_space after another", ErrorCode::unsupported},
+      {"whole words", set("added_tokens", json::array({{{"id", 3}, {"content", "a"}, {"single_word", true}}})),
+       "added_tokens.single_word: true is not supported", ErrorCode::unsupported},
       {"added token without content", set("added_tokens", json::array({{{"id", 3}}})), "added_tokens.content: missing"},
       {"added token of another content", set("added_tokens", json::array({{{"id", 3}, {"content", "zzz"}}})), "another content"},
   });
