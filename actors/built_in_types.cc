@@ -48,7 +48,7 @@ Result<SizedDevice> make_device(const LoadedModel& model, const InstanceConfig& 
                                         .block_tokens = config.block_size,
                                         .kv_type = config.kv_dtype,
                                         .max_batch_tokens = std::max(config.prefill_token_budget, config.max_running),
-                                        .max_model_len = std::min(config.max_model_len, model.spec().context),
+                                        .max_model_len = length_of(config, model.spec()),
                                         .isa = isa});
   if (!device) return device.error();
   const KvLayout& layout = (*device)->layout();
@@ -169,10 +169,10 @@ std::string served_name(const ClusterConfig& cluster, const std::string& model_p
 
 // Prompt and output of one request fit the context and an empty pool of every instance whose size is known.
 std::uint32_t longest_request(const ClusterConfig& cluster, const ModelSpec& model) {
-  std::uint64_t longest = std::min(cluster.instances.max_model_len, model.context);
+  std::uint64_t longest = std::min(length_of(cluster.instances, model), model.longest_context());
   for (const NodeConfig& node : cluster.nodes) {
     if (!is_instance(node.role)) continue;
-    longest = std::min<std::uint64_t>(longest, node.instance.max_model_len);
+    longest = std::min<std::uint64_t>(longest, length_of(node.instance, model));
     if (node.instance.kv_blocks > 0) longest = std::min(longest, std::uint64_t{node.instance.kv_blocks} * node.instance.block_size);
   }
   return static_cast<std::uint32_t>(longest);
@@ -191,6 +191,7 @@ Result<SpawnedActor> spawn_gateway_type(const SpawnContext& context) {
   hello.kv.model_fingerprint = model->fingerprint();
   hello.max_model_len = longest_request(cluster, model->spec());
   GatewayHub hub = spawn_gateway_hub(*context.system, hello, cluster.nodes, *tokenizer);
+  OwnedActor actor{hub.actor};
   const gateway::HttpOptions options{
       .host = context.node->http.host,
       .port = context.node->http.port,
@@ -210,7 +211,7 @@ Result<SpawnedActor> spawn_gateway_type(const SpawnContext& context) {
   };
   const auto front = std::make_shared<HttpFront>(options, hub.backend, model, *tokenizer);
   if (Status status = front->start(); !status) return status.error();
-  return SpawnedActor{hub.actor, hello, front};
+  return SpawnedActor{std::move(actor), hello, front};
 }
 
 }  // namespace

@@ -81,7 +81,7 @@ class Node {
                                .arguments = {}};
     auto spawned = types_->spawn(to_string(config_.role), context);
     if (!spawned) return spawned.error();
-    role_ = spawned->actor;
+    role_ = spawned->actor.hand_over();
     front_ = spawned->front;
     probe_ = std::make_shared<ConnectProbe>();
     const pid_t main_thread = ::gettid();
@@ -168,28 +168,28 @@ Result<std::optional<KeyFiles>> keys_of(const SecurityConfig& security, const st
   return std::optional{files};
 }
 
-Status run_node(ClusterConfig cluster, const NodeOptions& options) {
-  if (const auto variables = node_variables(); !variables) return variables.error();
+NodeEnd run_node(ClusterConfig cluster, const NodeOptions& options) {
+  if (const auto variables = node_variables(); !variables) return {false, variables.error()};
   const NodeConfig* config = cluster.find(options.name);
   if (config == nullptr) {
     std::string names;
     for (const NodeConfig& node : cluster.nodes) names += (names.empty() ? "" : ", ") + node.name;
-    return misconfigured(fmt::format("the cluster file has no node \"{}\"; it has: {}", options.name, names));
+    return {false, misconfigured(fmt::format("the cluster file has no node \"{}\"; it has: {}", options.name, names))};
   }
   NodeConfig own = *config;
   if (own.model.empty()) own.model = cluster.model.empty() ? default_model_path() : cluster.model;
   const sigset_t signals = block_signals();
   Node node{std::move(cluster), own};
-  if (Status status = node.start(); !status) return status;
+  if (Status status = node.start(); !status) return {false, status};
   wait_for_signal(node, signals);
   if (node.actor_down()) {
-    return Error{ErrorCode::internal, Scope::instance, fmt::format("an actor of {} ended; start it again", own.name)};
+    return {true, Error{ErrorCode::internal, Scope::instance, fmt::format("an actor of {} ended; start it again", own.name)}};
   }
   spdlog::info("draining");
   sigset_t interrupts = signals;
   ::pthread_sigmask(SIG_UNBLOCK, &interrupts, nullptr);    // a second signal ends the process at once
   node.drain(options.drain);
-  return ok();
+  return {true, ok()};
 }
 
 }  // namespace baton

@@ -5,6 +5,7 @@
 
 #include <caf/actor.hpp>
 #include <caf/actor_system.hpp>
+#include <caf/send.hpp>
 
 #include <functional>
 #include <map>
@@ -38,8 +39,28 @@ class Front {
   virtual void drain_and_stop(Duration limit) = 0;
 };
 
+// An actor that ends with this, unless it was handed over: a system waits for its actors, so one that nobody ends keeps the
+// process for ever.
+class OwnedActor {
+ public:
+  OwnedActor(caf::actor actor) : actor_(std::move(actor)) {}
+  OwnedActor(OwnedActor&& other) noexcept : actor_(other.hand_over()) {}
+  OwnedActor& operator=(OwnedActor&& other) noexcept {
+    std::swap(actor_, other.actor_);
+    return *this;
+  }
+  ~OwnedActor() {
+    if (actor_) caf::anon_send_exit(actor_, caf::exit_reason::user_shutdown);
+  }
+  const caf::actor& get() const { return actor_; }
+  caf::actor hand_over() { return std::exchange(actor_, nullptr); }
+
+ private:
+  caf::actor actor_;
+};
+
 struct SpawnedActor {
-  caf::actor actor;
+  OwnedActor actor;
   Hello hello;                                   // of a node's role: what the node says of itself. Else unused
   std::shared_ptr<Front> front;                  // or nothing; ends before the actor
 };

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "actors/child_process.h"
@@ -23,6 +24,7 @@
 #include "actors/run_directory.h"
 #include "actors/steady_time.h"
 #include "actors/user_paths.h"
+#include "runtime/text/servable_model.h"
 
 namespace baton {
 namespace {
@@ -145,11 +147,11 @@ class Supervisor {
       if (pid < 0) break;
       const auto child = std::find_if(children_.begin(), children_.end(), [&](const Child& c) { return c.pid == pid; });
       if (child == children_.end()) continue;
-      const bool misused = WIFEXITED(status) && WEXITSTATUS(status) == 2;
+      const bool cannot_start = WIFEXITED(status) && WEXITSTATUS(status) == kCannotStart;
       put_off(*child);
       if (stopping_) continue;
-      if (misused && !told_) {
-        return wrong(ErrorCode::internal, fmt::format("{} cannot start; its own words are above", child->name));
+      if (cannot_start && !told_) {
+        return wrong(ErrorCode::invalid_config, fmt::format("{} cannot start; its own words are above", child->name));
       }
       if (!options_.restart) {
         child->gone = true;
@@ -228,13 +230,24 @@ NodeConfig make_node(const ServeOptions& options, std::string name, Role role) {
   return node;
 }
 
+// What every process of it would refuse by, said once, before there is one.
+Status check_model(const ClusterConfig& cluster, const std::string& model, std::uint32_t max_model_len) {
+  std::error_code error;
+  if (!std::filesystem::exists(model, error)) {
+    return wrong(ErrorCode::not_found, fmt::format("no model at {}; run examples/quickstart.sh --build-only to fetch the default one, "
+                                                   "or give --model a GGUF file or a Hugging Face directory", model));
+  }
+  const auto checked = check_servable(model, cluster.chat_template, max_model_len);
+  if (!checked) return checked.error();
+  return checked->no_chat ? Status{*checked->no_chat} : ok();
+}
+
 Status check_before_start(const ClusterConfig& cluster) {
+  std::set<std::pair<std::string, std::uint32_t>> models;
   for (const NodeConfig& node : cluster.nodes) {
     const std::string& model = node.model.empty() ? cluster.model : node.model;
-    std::error_code error;
-    if (node.role != Role::scheduler && !std::filesystem::exists(model, error)) {
-      return wrong(ErrorCode::not_found, fmt::format("no model at {}; run examples/quickstart.sh --build-only to fetch the default one, "
-                                                     "or give --model a GGUF file or a Hugging Face directory", model));
+    if (node.role != Role::scheduler && models.emplace(model, node.instance.max_model_len).second) {
+      if (Status status = check_model(cluster, model, node.instance.max_model_len); !status) return status;
     }
     if (node.role == Role::gateway) {
       if (Status status = check_free(node.http.host, node.http.port); !status) return status;

@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 #include <spdlog/fmt/fmt.h>
@@ -14,16 +15,25 @@
 #include "actors/descriptor_limit.h"
 #include "actors/user_paths.h"
 #include "kernels/isa.h"
-#include "runtime/model/loaded_model.h"
+#include "runtime/text/servable_model.h"
 #include "transport/ucx_fabric.h"
 
 namespace baton::cli {
 namespace {
 
+struct Flags {
+  std::string model;
+  std::string chat_template;
+  std::uint32_t max_model_len = 0;
+  std::uint16_t port = 8000;
+  bool json = false;
+};
+
 struct Check {
   std::string name;
   bool ok = true;
   std::string detail;
+  bool warning = false;                  // not ok, but a flag cures it: this machine and model can do
 };
 
 Check check_cpu() {
@@ -33,17 +43,28 @@ Check check_cpu() {
   return check;
 }
 
-Check check_memory() {
-  const double page = static_cast<double>(::sysconf(_SC_PAGE_SIZE));
-  const double total = page * static_cast<double>(::sysconf(_SC_PHYS_PAGES)) / 1e9, free = page * static_cast<double>(::sysconf(_SC_AVPHYS_PAGES)) / 1e9;
-  return {"memory", total >= 1.0, fmt::format("{:.1f} GB, {:.1f} GB of it free", total, free)};
+// Each instance holds the weights; `baton serve` starts two unless told.
+Check check_memory(std::uint64_t weight_bytes) {
+  const double page = static_cast<double>(::sysconf(_SC_PAGE_SIZE)), weights = static_cast<double>(weight_bytes) / 1e9;
+  const double total = page * static_cast<double>(::sysconf(_SC_PHYS_PAGES)) / 1e9;
+  const double free = page * static_cast<double>(::sysconf(_SC_AVPHYS_PAGES)) / 1e9;
+  Check check{"memory", total >= 1.0 && weights < total, fmt::format("{:.1f} GB, {:.1f} GB of it free", total, free)};
+  if (weights > 0) check.detail += fmt::format("; each instance holds the model's {:.1f} GB of weights", weights);
+  if (!check.ok || 2 * weights < total) return check;
+  return {"memory", false, check.detail + ": too much for two, serve with --mixed 1", true};
 }
 
-Check check_model(const std::string& path) {
-  const auto model = load_model(path);
-  if (!model) return {"model", false, model.error().message};
-  const ModelSpec& spec = (*model)->spec();
-  return {"model", true, fmt::format("{}: {}, {} layers, context {}, vocabulary {}", path, spec.architecture, spec.layers, spec.context, spec.vocabulary)};
+std::vector<Check> check_model(const Flags& flags) {
+  const std::string path = flags.model.empty() ? default_model_path() : expand_home(flags.model);
+  const auto model = check_servable(path, flags.chat_template, flags.max_model_len);
+  if (!model) return {check_memory(0), {"model", false, model.error().message}};
+  const ModelSpec& spec = model->spec;
+  Check chat{"chat", true, "the model's chat template is known, or it has none"};
+  if (model->no_chat) chat = {"chat", false, model->no_chat->message, true};
+  return {check_memory(model->weight_bytes),
+          {"model", true, fmt::format("{}: {}, {} layers, up to {} tokens, vocabulary {}", path, spec.architecture, spec.layers,
+                                      spec.longest_context(), spec.vocabulary)},
+          chat};
 }
 
 Check check_ports(std::uint16_t port) {
@@ -56,7 +77,8 @@ Check check_ports(std::uint16_t port) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   const bool free = ::bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
   ::close(socket);
-  return {"ports", free, free ? fmt::format("{} is free", port) : fmt::format("{} is taken; choose another with --port", port)};
+  // A busy port is no fault of the machine.
+  return {"ports", free, free ? fmt::format("{} is free", port) : fmt::format("{} is taken; choose another with --port", port), !free};
 }
 
 // Of the connections of a gateway with default limits, and of what it has open besides.
@@ -76,35 +98,39 @@ Check check_files() {
 Check check_ucx() {
   const auto version = transport::ucx_version();
   const bool known = version.major == 1 && version.minor >= 13;
-  return {"ucx", known, fmt::format("version {}.{}; transport tcp{}", version.major, version.minor, known ? "" : ": 1.13 or newer is needed")};
+  const char* advice = known ? "" : ": 1.13 or newer is needed";
+  return {"ucx", known, fmt::format("version {}.{}; transport tcp{}", version.major, version.minor, advice)};
+}
+
+int run(const Flags& flags) {
+  std::vector<Check> checks{check_cpu()};
+  for (Check& check : check_model(flags)) checks.push_back(std::move(check));
+  checks.push_back(check_ucx());
+  checks.push_back(check_files());
+  checks.push_back(check_ports(flags.port));
+  bool fit = true;
+  nlohmann::json list = nlohmann::json::array();
+  for (const Check& check : checks) {
+    fit = fit && (check.ok || check.warning);
+    list.push_back({{"name", check.name}, {"ok", check.ok}, {"warning", check.warning}, {"detail", check.detail}});
+    const char* word = check.ok ? "ok" : check.warning ? "warn" : "no";
+    if (!flags.json) std::printf("%-8s %-4s %s\n", check.name.c_str(), word, check.detail.c_str());
+  }
+  if (flags.json) std::printf("%s\n", nlohmann::json{{"ok", fit}, {"checks", list}}.dump(2).c_str());
+  return fit ? kDone : kFailed;
 }
 
 }  // namespace
 
 void add_doctor_verb(CLI::App& app, int& status) {
-  struct Flags {
-    std::string model;
-    std::uint16_t port = 8000;
-    bool json = false;
-  };
   const auto flags = std::make_shared<Flags>();
   CLI::App* verb = app.add_subcommand("doctor", "Look at this machine: CPU, memory, model file, UCX, file descriptors, ports");
   add_option(*verb, "--model", flags->model, "GGUF file or Hugging Face directory; the cached default model unless told");
+  add_option(*verb, "--chat-template", flags->chat_template, "To be served with, as serve takes it");
+  add_option(*verb, "--max-model-len", flags->max_model_len, "To be served with, as serve takes it");
   add_option(*verb, "--port", flags->port, "To be served on");
   add_flag(*verb, "--json", flags->json, "One JSON object instead of text");
-  verb->callback([flags, &status] {
-    const std::string model = flags->model.empty() ? default_model_path() : expand_home(flags->model);
-    const Check checks[] = {check_cpu(), check_memory(), check_model(model), check_ucx(), check_files(), check_ports(flags->port)};
-    bool fit = true;
-    nlohmann::json list = nlohmann::json::array();
-    for (const Check& check : checks) {
-      fit = fit && (check.ok || check.name == "ports");        // a busy port is no fault of the machine
-      list.push_back({{"name", check.name}, {"ok", check.ok}, {"detail", check.detail}});
-      if (!flags->json) std::printf("%-8s %-4s %s\n", check.name.c_str(), check.ok ? "ok" : "no", check.detail.c_str());
-    }
-    if (flags->json) std::printf("%s\n", nlohmann::json{{"ok", fit}, {"checks", list}}.dump(2).c_str());
-    status = fit ? kDone : kFailed;
-  });
+  verb->callback([flags, &status] { status = run(*flags); });
 }
 
 }  // namespace baton::cli

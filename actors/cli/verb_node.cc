@@ -24,8 +24,10 @@ int run(const NodeFlags& flags) {
   if (!cluster) return report(cluster.error());
   cluster->security.insecure |= flags.insecure;
   start_log(flags.name, flags.log);
-  const Status status = run_node(std::move(*cluster), {.name = flags.name, .drain = std::chrono::seconds{flags.drain_seconds}});
-  return status ? kDone : report(status.error());
+  const NodeEnd end = run_node(std::move(*cluster), {.name = flags.name, .drain = std::chrono::seconds{flags.drain_seconds}});
+  if (end.status) return kDone;
+  const int status = report(end.status.error());
+  return end.started ? status : kCannotStart;
 }
 
 }  // namespace

@@ -110,7 +110,8 @@ void add_instance_options(CLI::App& serve, InstanceConfig& instance) {
       ->check(CLI::Range(1, 1 << 30));
   add_option(serve, "--kv-memory-mib", instance.kv_memory_mib, "Memory of each instance's KV cache")->check(CLI::Range(1, 1 << 30));
   add_option(serve, "--block-size", instance.block_size, "Tokens of a block")->check(CLI::IsMember({16, 32, 64}));
-  add_option(serve, "--max-model-len", instance.max_model_len, "Tokens of a request at most, prompt and output")
+  add_option(serve, "--max-model-len", instance.max_model_len,
+             "Tokens of a request at most, prompt and output; if not given, 8192 or what the model can")
       ->check(CLI::Range(1, 1 << 30));
   add_option(serve, "--max-waiting", instance.max_waiting, "Requests that may wait at an instance; beyond it 429")
       ->check(CLI::Range(1, 1 << 20));

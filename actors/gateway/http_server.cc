@@ -82,12 +82,12 @@ Status HttpServer::State::bind() {
   acceptor.open(endpoint.protocol(), error);
   acceptor.set_option(asio::socket_base::reuse_address(true), error);
   acceptor.bind(endpoint, error);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) {
     return Error{ErrorCode::address_in_use, Scope::instance,
-                 fmt::format("cannot listen on {}:{}: {}; choose another with --port", options.host, options.port, error.message())};
+                 fmt::format("cannot listen on {}:{}: {}; choose another with --port, or with the node's `http` in a cluster file",
+                             options.host, options.port, error.message())};
   }
-  acceptor.listen(asio::socket_base::max_listen_connections, error);
-  if (error) return Error{ErrorCode::io_error, Scope::instance, "cannot listen: " + error.message()};
   port = acceptor.local_endpoint().port();
   return ok();
 }

@@ -1,5 +1,6 @@
 #include "runtime/config/cluster_config.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include "runtime/cluster/routing_registry.h"
 #include "runtime/config/cluster_schema.h"
 #include "runtime/config/config_reader.h"
+#include "runtime/model/loaded_model.h"
 
 namespace baton {
 namespace {
@@ -84,6 +86,10 @@ std::string from_folder(const std::string& path, const std::filesystem::path& fo
 }
 
 }  // namespace
+
+std::uint32_t length_of(const InstanceConfig& config, const ModelSpec& model) {
+  return config.max_model_len != 0 ? config.max_model_len : std::min(kUsualModelLen, model.longest_context());
+}
 
 std::string to_string(const HostPort& address) {
   const bool v6 = address.host.find(':') != std::string::npos;

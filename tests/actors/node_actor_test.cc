@@ -143,6 +143,28 @@ TEST(NodeActor, another_node_can_spawn_a_registered_type_which_is_restarted_a_bo
   EXPECT_EQ(s.log->count("spawned with value"), 6);
 }
 
+// A system waits for its actors: a child that stayed would keep the process for ever.
+TEST(NodeActor, its_children_end_with_it) {
+  TestCluster cluster{{{"g", Role::gateway}}};
+  auto log = std::make_shared<EventLog>();
+  auto g = std::make_unique<TestNode>(cluster, cluster.hello("g"));
+  ASSERT_TRUE(g->types->add("sleeper", [log](const SpawnContext& context) -> Result<SpawnedActor> {
+    return SpawnedActor{context.system->spawn([log](caf::event_based_actor* self) -> caf::behavior {
+      self->attach_functor([log] { log->add("child ended"); });
+      return {[me = caf::actor_cast<caf::actor>(self)](int) {}};   // as a role that others know: no lack of references ends it
+    }), {}, nullptr};
+  }).ok());
+  {
+    caf::scoped_actor self{g->system()};
+    bool spawned = false;
+    self->request(g->node(), Milliseconds{10000}, SpawnActor{"sleeper", {}})
+        .receive([&](const caf::actor& child) { spawned = static_cast<bool>(child); }, [](const caf::error&) {});
+    ASSERT_TRUE(spawned);
+  }
+  caf::anon_send_exit(g->node(), caf::exit_reason::user_shutdown);
+  EXPECT_TRUE(log->await("child ended"));
+}
+
 TEST(NodeActor, the_end_of_its_role_is_told_to_the_process) {
   TestCluster cluster{{{"g", Role::gateway}, {"s", Role::scheduler}}};
   TestNode g{cluster, cluster.hello("g")};

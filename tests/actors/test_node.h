@@ -132,6 +132,7 @@ class TestNode {
   caf::actor_system& system() { return control_->system(); }
   caf::io::middleman_actor dialler() { return control_->dialler(); }
   const caf::actor& role() const { return role_; }
+  const caf::actor& node() const { return node_; }
 
   std::shared_ptr<EventLog> log = std::make_shared<EventLog>();
   std::shared_ptr<ActorTypes> types = std::make_shared<ActorTypes>();

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -82,6 +83,10 @@ def wrong_flags_and_files_get_an_error_that_says_what_to_do():
             (["serve", "--model", "/nowhere/model.gguf"], r"/nowhere/model.gguf"),
             (["serve", "--model", truncated], r"truncated\.gguf"),
             (["serve", "--model", text], r"text\.gguf"),
+            (["serve", "--model", "/dev/null"], r"/dev/null"),
+            (["serve", "--model", MODEL, "--chat-template", "nonsense"], r"nonsense.*--chat-template takes chatml"),
+            (["serve", "--model", MODEL, "--max-model-len", 8193], r"context of 8192.*--max-model-len"),
+            (["serve", "--model", MODEL, "--port", 0, "--kv-blocks", 16_000_000], r"no memory for 16000000 KV blocks.*cannot start"),
             (["serve", "--model", MODEL, "--port", port], r"port"),
             (["node", "--config", bad_yaml, "--name", "a"], r"cluster\.yaml:3.*role.*prefill"),
             (["node", "--config", unknown_key, "--name", "a"], r"unknown\.yaml:1.*nodez.*nodes"),
@@ -93,6 +98,61 @@ def wrong_flags_and_files_get_an_error_that_says_what_to_do():
             assert result.returncode not in (0, -6, -11, 134, 139), (arguments, result.returncode, result.stderr)
             assert re.search(pattern, result.stderr, re.S), (arguments, result.stderr)
             assert "terminate called" not in result.stderr, (arguments, result.stderr)
+
+
+def a_model_with_an_unknown_chat_template_is_served_only_with_a_chosen_one():
+    with tempfile.TemporaryDirectory() as folder:
+        model = os.path.join(folder, "other.gguf")
+        with open(MODEL, "rb") as source, open(model, "wb") as target:
+            whole = source.read()
+            begin = whole.index(b"{% for message in messages %}")
+            target.write(whole[:begin] + b"{% for massage in messages %}" + whole[begin + 29:])
+        refused = baton("serve", "--model", model, "--port", 0)
+        assert refused.returncode == 2 and "--chat-template" in refused.stderr, (refused.returncode, refused.stderr)
+        doubtful = baton("doctor", "--model", model, "--json")
+        check = next(check for check in json.loads(doubtful.stdout)["checks"] if check["name"] == "chat")
+        assert doubtful.returncode == 0 and not check["ok"] and "--chat-template" in check["detail"], doubtful.stdout
+        with Server("--chat-template", "chatml", model=model) as server:
+            assert server.complete(messages=[{"role": "user", "content": "Hello"}], max_tokens=4)["choices"]
+
+
+def a_model_with_a_window_is_served_up_to_it():
+    def pair(key, value):
+        return struct.pack("<Q", len(key)) + key + struct.pack("<II", 4, value)
+    more = pair(b"llama.attention.sliding_window", 1024) + pair(b"aa", 0)
+    assert len(more) % 32 == 0, "the tensors' data stay aligned"
+    with tempfile.TemporaryDirectory() as folder:
+        model = os.path.join(folder, "windowed.gguf")
+        with open(MODEL, "rb") as source, open(model, "wb") as target:
+            whole = source.read()
+            pairs, = struct.unpack_from("<Q", whole, 16)
+            target.write(whole[:16] + struct.pack("<Q", pairs + 2) + more + whole[24:])
+        with Server(model=model) as server:
+            assert server.complete(prompt="The window", max_tokens=4)["choices"]
+            assert server.call("GET", "/v1/models")[1]["data"][0]["max_model_len"] == 1024
+        refused = baton("serve", "--model", model, "--port", 0, "--max-model-len", 1025)
+        assert refused.returncode != 0 and re.search("sliding window of 1024.*--max-model-len", refused.stderr, re.S), refused.stderr
+
+
+def a_node_that_cannot_start_says_why_and_ends():
+    with tempfile.TemporaryDirectory() as folder, socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        path = os.path.join(folder, "cluster.yaml")
+        nodes = [f"{{name: gateway, role: gateway, http: '127.0.0.1:{busy.getsockname()[1]}', control: '127.0.0.1:{free_port()}'}}",
+                 f"{{name: scheduler, role: scheduler, control: '127.0.0.1:{free_port()}'}}",
+                 f"{{name: mixed, role: mixed, control: '127.0.0.1:{free_port()}', kv_blocks: 16000000}}"]
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"model: {MODEL}\nchat_template: chatml\nsecurity: {{insecure: true}}\nnodes:\n" + "".join(f"  - {node}\n" for node in nodes))
+        for name, words in (("gateway", r"cannot listen on 127\.0\.0\.1:.*http"), ("mixed", "no memory for 16000000 KV blocks")):
+            result = baton("node", "--config", path, "--name", name)
+            assert result.returncode == 2 and re.search(words, result.stderr), (name, result.returncode, result.stderr)
+        with open(path, encoding="utf-8") as file:
+            wrong = file.read().replace("chat_template: chatml", "chat_template: nonsense")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(wrong)
+        result = baton("node", "--config", path, "--name", "gateway")
+        assert result.returncode == 2 and "--chat-template" in result.stderr, (result.returncode, result.stderr)
 
 
 def every_verb_has_help_and_the_version_is_told():
@@ -141,4 +201,6 @@ def node_refuses_to_start_without_keys_unless_told_insecure():
 if __name__ == "__main__":
     run_case([an_idle_cluster_uses_under_one_percent_of_a_core_per_node, two_servers_run_beside_each_other, sigterm_drains_streams_and_leaves_no_process,
               killing_the_supervisor_ends_its_children, wrong_flags_and_files_get_an_error_that_says_what_to_do, every_verb_has_help_and_the_version_is_told,
+              a_model_with_an_unknown_chat_template_is_served_only_with_a_chosen_one, a_node_that_cannot_start_says_why_and_ends,
+              a_model_with_a_window_is_served_up_to_it,
               the_doctor_names_what_it_looked_at, the_load_generator_reports_percentiles_and_goodput, node_refuses_to_start_without_keys_unless_told_insecure])

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/base/random.h"
+#include "runtime/model/loaded_model.h"
 
 namespace baton {
 namespace {
@@ -193,6 +194,17 @@ TEST(ClusterFiles, that_are_not_there_are_named) {
   const Result<ClusterConfig> folder = load_cluster_config("/");
   ASSERT_FALSE(folder.ok());
   EXPECT_EQ(folder.error().code, ErrorCode::io_error);
+}
+
+TEST(InstanceConfig, a_length_that_nobody_asked_for_is_one_that_the_model_can_do) {
+  ModelSpec model;
+  model.context = 32768;
+  EXPECT_EQ(length_of({}, model), 8192u);
+  model.sliding_window = 4096;
+  EXPECT_EQ(length_of({}, model), 4096u);
+  model.context = 2048;
+  EXPECT_EQ(length_of({}, model), 2048u);
+  EXPECT_EQ(length_of({.max_model_len = 8192}, model), 8192u) << "asked for: the device refuses it and says so";
 }
 
 TEST(ClusterFiles, of_the_project_all_parse_and_come_back) {

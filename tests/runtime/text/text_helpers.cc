@@ -102,7 +102,7 @@ VocabularySource sentencepiece_source(const std::vector<std::pair<std::string, f
     source.kinds.push_back(Kind::normal);
     source.scores.push_back(score);
   }
-  source.add_prefix_space = true;
+  source.prepend_space = true;
   source.add_bos = true;
   source.bos = 1;
   source.eos = {2};
