@@ -55,6 +55,9 @@ struct InstanceConfig {
   bool operator==(const InstanceConfig&) const = default;
 };
 
+// Blocks of the instance's pool, of which each takes `block_bytes` over all layers; at least one.
+std::uint32_t kv_blocks_of(const InstanceConfig& config, std::uint64_t block_bytes);
+
 struct NodeConfig {
   std::string name;                            // letters, digits, '-', '_', '.'; at most 63
   Role role = Role::mixed;
