@@ -53,8 +53,7 @@ Result<SizedDevice> make_device(const LoadedModel& model, const InstanceConfig& 
   if (!device) return device.error();
   const KvLayout& layout = (*device)->layout();
   const std::uint64_t block_bytes = layout.block_bytes() * layout.layers;
-  const std::uint64_t fit = (std::uint64_t{config.kv_memory_mib} << 20) / block_bytes;
-  const auto blocks = config.kv_blocks != 0 ? config.kv_blocks : static_cast<std::uint32_t>(std::max<std::uint64_t>(fit, 1));
+  const std::uint32_t blocks = kv_blocks_of(config, block_bytes);
   if (Status status = (*device)->allocate_kv(blocks); !status) return status.error();
   spdlog::info("kv cache: {} blocks of {} tokens, {} MiB", blocks, layout.block_tokens, blocks * block_bytes >> 20);
   return SizedDevice{std::move(*device), blocks};
@@ -167,13 +166,18 @@ std::string served_name(const ClusterConfig& cluster, const std::string& model_p
   return name;
 }
 
-// Prompt and output of one request fit the context and an empty pool of every instance whose size is known.
+std::uint64_t pool_tokens(const InstanceConfig& config, const ModelSpec& model) {
+  const KvLayout layout{model.layers, model.kv_heads, model.head_dim, config.block_size, config.kv_dtype};
+  return std::uint64_t{kv_blocks_of(config, layout.block_bytes() * layout.layers)} * config.block_size;
+}
+
+// Prompt and output of one request fit the context and an empty pool of every instance.
 std::uint32_t longest_request(const ClusterConfig& cluster, const ModelSpec& model) {
   std::uint64_t longest = std::min(length_of(cluster.instances, model), model.longest_context());
   for (const NodeConfig& node : cluster.nodes) {
     if (!is_instance(node.role)) continue;
     longest = std::min<std::uint64_t>(longest, length_of(node.instance, model));
-    if (node.instance.kv_blocks > 0) longest = std::min(longest, std::uint64_t{node.instance.kv_blocks} * node.instance.block_size);
+    longest = std::min(longest, pool_tokens(node.instance, model));
   }
   return static_cast<std::uint32_t>(longest);
 }

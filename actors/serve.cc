@@ -242,6 +242,19 @@ Status check_model(const ClusterConfig& cluster, const std::string& model, std::
   return checked->no_chat ? Status{*checked->no_chat} : ok();
 }
 
+// What is wrong in the file that was made of flags, by the flag: "cluster.yaml:9: scheduler.routing: WHAT" is "--routing: WHAT".
+Error by_flag(Error error) {
+  const std::string& key = error.parameter;
+  const std::size_t at = key.empty() ? std::string::npos : error.message.find(key + ": ");
+  if (at == std::string::npos) return error;
+  std::string flag = key.substr(key.find_last_of('.') + 1);
+  if (flag == "http") flag = "host";
+  if (flag == "served_name") flag = "served_model_name";
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  error.message = fmt::format("--{}: {}", flag, error.message.substr(at + key.size() + 2));
+  return error;
+}
+
 Status check_before_start(const ClusterConfig& cluster) {
   std::set<std::pair<std::string, std::uint32_t>> models;
   for (const NodeConfig& node : cluster.nodes) {
@@ -303,7 +316,11 @@ Status serve(const ServeOptions& options) {
   if (!security.insecure && security.certificate.empty()) {
     if (Status status = make_keys(*cluster, *directory); !status) return status;
   }
-  if (Status status = directory->write("cluster.yaml", to_yaml(*cluster)); !status) return status;
+  const std::string file = to_yaml(*cluster);
+  if (const auto read = parse_cluster_config(file, "cluster.yaml"); !read) {
+    return options.config.empty() ? by_flag(read.error()) : read.error();
+  }
+  if (Status status = directory->write("cluster.yaml", file); !status) return status;
   Supervisor supervisor{options, *cluster, *directory};
   return supervisor.run();
 }

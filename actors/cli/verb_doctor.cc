@@ -17,6 +17,7 @@
 #include "kernels/isa.h"
 #include "runtime/text/servable_model.h"
 #include "transport/ucx_fabric.h"
+#include "transport/ucx_transports.h"
 
 namespace baton::cli {
 namespace {
@@ -38,7 +39,10 @@ struct Check {
 
 Check check_cpu() {
   const auto isa = kernels::best_isa();
-  Check check{"cpu", true, fmt::format("kernels: {}; {} cores", kernels::to_string(isa), ::sysconf(_SC_NPROCESSORS_ONLN))};
+  const std::string features = kernels::cpu_features();
+  const std::string has = features.empty() ? "no AVX" : features;
+  const long cores = ::sysconf(_SC_NPROCESSORS_ONLN);
+  Check check{"cpu", true, fmt::format("kernels: {} (the CPU has {}); {} cores", kernels::to_string(isa), has, cores)};
   if (isa == kernels::Isa::scalar) check.detail += "; neither AVX2 nor AVX-512 was found: it works, slowly";
   return check;
 }
@@ -98,8 +102,20 @@ Check check_files() {
 Check check_ucx() {
   const auto version = transport::ucx_version();
   const bool known = version.major == 1 && version.minor >= 13;
-  const char* advice = known ? "" : ": 1.13 or newer is needed";
-  return {"ucx", known, fmt::format("version {}.{}; transport tcp{}", version.major, version.minor, advice)};
+  std::string detail = fmt::format("version {}.{}{}", version.major, version.minor, known ? "" : ": 1.13 or newer is needed");
+  std::string others;
+  bool tcp = false;
+  for (const transport::UcxTransport& found : transport::ucx_transports()) {
+    if (found.name == "tcp") {
+      tcp = true;
+      detail += fmt::format("; uses tcp ({})", fmt::join(found.devices, ", "));
+    } else {
+      others += (others.empty() ? "" : ", ") + found.name;
+    }
+  }
+  if (!tcp) detail += "; it has no tcp, which KV moves over";
+  if (!others.empty()) detail += "; also found: " + others;
+  return {"ucx", known && tcp, detail};
 }
 
 int run(const Flags& flags) {

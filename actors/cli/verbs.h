@@ -41,6 +41,9 @@ inline CLI::Option* add_flag(CLI::App& verb, const std::string& flag, bool& valu
 }
 CLI::Option* add_log_option(CLI::App& verb, std::string& level);
 
+// "baton 0.1.0" and what it is built on, a line each.
+std::string version_text();
+
 // "error: ..." on stderr, and the exit status for it.
 int report(const Error& error);
 

@@ -66,11 +66,14 @@ Status HttpServer::State::prepare() {
   context.max_choices = options.max_choices;
   context.post = [this](std::function<void()> work) { asio::post(io, std::move(work)); };
   context.steady_ns = [] { return std::chrono::steady_clock::now().time_since_epoch().count(); };
-  context.unix_s = [] { return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count(); };
+  context.unix_s = [] {
+    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  };
+  context.started_s = context.unix_s();
   context.fresh_seed = [source = std::make_shared<std::random_device>()] {
     return (std::uint64_t{(*source)()} << 32) | (*source)();
   };
-  routes = std::make_unique<Routes>(context, options.model_path, [this](const std::string& path, unsigned status) { metrics.http_answered(path, status); });
+  routes = std::make_unique<Routes>(context, options.model_path);
   return ok();
 }
 
@@ -115,7 +118,7 @@ void HttpServer::State::on_accept(error_code error, asio::ip::tcp::socket socket
   } else {
     Session::Hooks hooks;
     hooks.handle = [this](const HttpRequest& request, std::shared_ptr<Responder> responder) { routes->handle(request, std::move(responder)); };
-    hooks.answered = [this](const std::string& path, unsigned status) { metrics.http_answered(routes->known(path) ? path : "other", status); };
+    hooks.answered = [this](const std::string& path, unsigned status) { metrics.http_answered(routes->name_of(path), status); };
     hooks.closed = [this](Session* session) {
       const auto it = std::find_if(sessions.begin(), sessions.end(), [&](const auto& s) { return s.get() == session; });
       if (it != sessions.end()) sessions.erase(it);

@@ -30,7 +30,8 @@ struct HttpOptions {
   std::size_t max_body_bytes = std::size_t{LimitsConfig{}.max_body_mib} << 20;
   std::uint32_t max_connections = LimitsConfig{}.max_connections;
   std::uint32_t max_requests = 1024;           // in flight; beyond it 429
-  std::size_t max_unsent_bytes = 1 << 20;      // of a stream whose client does not read; beyond it the client counts as gone
+  std::size_t max_unsent_bytes = 1 << 20;      // of a stream whose client does not read, and twice its longest event; beyond it the
+                                               // client counts as gone
   Duration idle_timeout = LimitsConfig{}.idle_timeout;         // between requests of a connection
   Duration read_timeout = Milliseconds{15000};       // from a request's first byte to its last
   Duration write_timeout = Milliseconds{30000};      // without progress

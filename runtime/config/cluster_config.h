@@ -61,6 +61,8 @@ struct InstanceConfig {
 
 // The tokens of a request at most, prompt and output, at an instance of this model.
 std::uint32_t length_of(const InstanceConfig& config, const ModelSpec& model);
+// Blocks of the instance's pool, of which each takes `block_bytes` over all layers; at least one.
+std::uint32_t kv_blocks_of(const InstanceConfig& config, std::uint64_t block_bytes);
 
 struct NodeConfig {
   std::string name;                            // letters, digits, '-', '_', '.'; at most 63

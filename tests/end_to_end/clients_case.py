@@ -92,5 +92,21 @@ def tokenize_and_detokenize_keep_their_contracts():
         assert status == 200 and answer == {"prompt": text}, answer
 
 
+def ignore_eos_and_min_tokens_go_on_where_the_model_would_stop():
+    chat = {"messages": [{"role": "user", "content": "Say hi"}], "temperature": 0, "max_tokens": 200, "return_token_ids": True}
+    with Server() as server:
+        def ask(**more):
+            answer = server.complete(**chat, **more)
+            return answer["choices"][0]["token_ids"], answer["choices"][0]["finish_reason"]
+        tokens, reason = ask()
+        assert reason == "stop" and tokens.index(2) == len(tokens) - 1 < 150, (reason, tokens)
+        longer, reason = ask(ignore_eos=True)
+        assert reason == "length" and len(longer) == 200 and longer[:len(tokens)] == tokens, "goes on behind the eos token"
+        longer, reason = ask(min_tokens=len(tokens) + 20)
+        assert longer[:len(tokens) - 1] == tokens[:-1] and len(longer) >= len(tokens) + 20, (longer, tokens)
+        assert 2 not in longer[:len(tokens) + 20 - 1], "eos is no choice before"
+
+
 if __name__ == "__main__":
-    run_case([the_official_openai_client_works, curl_works_whole_and_streaming, tokenize_and_detokenize_keep_their_contracts])
+    run_case([the_official_openai_client_works, curl_works_whole_and_streaming, tokenize_and_detokenize_keep_their_contracts,
+              ignore_eos_and_min_tokens_go_on_where_the_model_would_stop])

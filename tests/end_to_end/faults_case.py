@@ -37,6 +37,14 @@ def a_client_that_goes_away_frees_everything_within_a_second():
         wait_for(lambda: server.cluster()["requests"]["running"] + server.cluster()["requests"]["waiting"] == 1, 10, "the request runs")
         connection.close()
         wait_for(server.idle, 1.0, "everything freed after the client of a whole answer left")
+        body = b'{"prompt": "slow", "max_tokens": 1500, "ignore_eos": true}'
+        request = b"POST /v1/completions HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        for more in (b"x", request, b"x" * (256 << 10)):
+            with socket.create_connection((server.host, server.port)) as connection:
+                connection.sendall(request)
+                wait_for(lambda: server.cluster()["requests"]["running"] == 1, 10, "the request runs")
+                connection.sendall(more)
+            wait_for(server.idle, 1.0, f"everything freed after a client left that had sent {len(more)} bytes more")
 
 
 def garbage_on_any_port_kills_nothing_and_grows_no_memory():
@@ -131,7 +139,19 @@ def a_full_queue_refuses_with_429_and_retry_after_and_serves_the_rest():
         assert server.complete(**PROMPT)["usage"]["completion_tokens"] == 12
 
 
+def one_request_that_runs_and_as_many_as_may_wait_are_all_taken():
+    with Server("--max-waiting", 2) as server:
+        for i in range(5):
+            connections = [server.connect() for _ in range(3)]
+            for k, connection in enumerate(connections):
+                body = '{"prompt": "%s", "max_tokens": 4}' % (f"{i} {k} " + "queue " * 500)
+                connection.request("POST", "/v1/completions", body, {"Content-Type": "application/json"})
+            statuses = [connection.getresponse().status for connection in connections]
+            assert statuses == [200, 200, 200], (i, statuses)
+
+
 if __name__ == "__main__":
     run_case([a_flipped_bit_on_the_wire_is_rejected_counted_and_recomputed_to_the_same_answer, a_client_that_goes_away_frees_everything_within_a_second,
               garbage_on_any_port_kills_nothing_and_grows_no_memory, nothing_listens_beyond_loopback,
-              a_full_queue_refuses_with_429_and_retry_after_and_serves_the_rest])
+              a_full_queue_refuses_with_429_and_retry_after_and_serves_the_rest,
+              one_request_that_runs_and_as_many_as_may_wait_are_all_taken])

@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 
-from harness import BATON, MODEL, Server, alive, cpu_seconds, free_port, run_case, wait_for
+from harness import BATON, KV_BYTES_PER_TOKEN, MODEL, Server, alive, cpu_seconds, free_port, run_case, wait_for
 
 
 def baton(*arguments, env=None, timeout=60):
@@ -161,16 +161,60 @@ def every_verb_has_help_and_the_version_is_told():
     for verb in ("serve", "node", "bench", "keys", "doctor", "version"):
         assert verb in top.stdout
         result = baton(verb, "--help")
-        assert result.returncode == 0 and result.stdout, verb
+        assert result.returncode == 0 and printable(result.stdout), (verb, result.stdout)
+        if verb == "serve":
+            for words in ("--hand-off TEXT:{pull,push_by_layer}=pull ", "--kv-dtype TEXT:{bf16,f32}=bf16 "):
+                assert words in result.stdout, result.stdout
     version = baton("version", "--json")
     assert version.returncode == 0 and json.loads(version.stdout)["version"]
+    flag = baton("--version")
+    assert flag.returncode == 0 and flag.stdout == baton("version").stdout, flag
+
+
+def printable(text):
+    return text and all(c.isprintable() or c == "\n" for c in text)
+
+
+def wrong_words_are_said_once_by_their_name_before_anything_starts():
+    serve = ["serve", "--port", 0, "--model", MODEL]
+    cases = [
+        (["nosuch"], r'error: no verb "nosuch"; known: serve, node, bench, keys, doctor, version'),
+        (["srve", "--port", 0], r'error: no verb "srve"; did you mean "serve"\?'),
+        ([*serve, "--hand-off", "pul"], r"--hand-off: pul not in \{pull,push_by_layer\}\nRun with --help.*"),
+        ([*serve, "--kv-dtype", "f64"], r"--kv-dtype: f64 not in \{bf16,f32\}\nRun with --help.*"),
+        ([*serve, "--routing", "jqs"], r'error: --routing: unknown routing policy "jqs"; did you mean "jsq"\?'),
+        ([*serve, "--assign-deadline-ms", 3600000], r"error: --assign-deadline-ms: must not be over request_deadline_ms"),
+        ([*serve, "--kv-blocks", 1 << 29], r"error: --kv-blocks: must be a whole number from 1 to \d+, not \"536870912\""),
+    ]
+    for arguments, pattern in cases:
+        result = baton(*arguments)
+        assert result.returncode == 2 and printable(result.stderr), (arguments, result.returncode, result.stderr)
+        assert re.fullmatch(pattern, result.stderr.strip()), (arguments, result.stderr)
+
+
+def nodes_are_called_baton_in_lists_of_processes():
+    with Server() as server:
+        for node in server.nodes():
+            with open(f"/proc/{node['pid']}/comm", encoding="ascii") as file:
+                assert file.read() == "baton\n", node["name"]
+
+
+def the_longest_request_fits_the_memory_that_was_given():
+    with Server("--kv-memory-mib", 1) as server:                  # two blocks of 16 tokens
+        model = server.call("GET", "/v1/models")[1]["data"][0]
+        assert model["max_model_len"] == (1 << 20) // (16 * KV_BYTES_PER_TOKEN) * 16 == 32, model
+        tokens = len(server.call("POST", "/tokenize", {"prompt": "Hello there"})[1]["tokens"])
+        answer = server.complete(prompt="Hello there", max_tokens=32 - tokens, ignore_eos=True)
+        assert answer["usage"]["total_tokens"] == 32, answer
+        assert server.call("POST", "/v1/completions", {"prompt": "Hello there", "max_tokens": 33 - tokens})[0] == 400
 
 
 def the_doctor_names_what_it_looked_at():
     result = baton("doctor", "--model", MODEL, "--json")
     assert result.returncode == 0, result.stdout + result.stderr
-    names = {check["name"] for check in json.loads(result.stdout)["checks"]}
-    assert {"cpu", "memory", "model", "ucx", "ports"} <= names, names
+    details = {check["name"]: check["detail"] for check in json.loads(result.stdout)["checks"]}
+    assert {"cpu", "memory", "model", "ucx", "ports"} <= set(details), details
+    assert re.search(r"tcp \(.*\blo\b", details["ucx"]) and "the CPU has " in details["cpu"], details
     assert baton("doctor", "--model", "/nowhere.gguf").returncode != 0
 
 
@@ -203,4 +247,6 @@ if __name__ == "__main__":
               killing_the_supervisor_ends_its_children, wrong_flags_and_files_get_an_error_that_says_what_to_do, every_verb_has_help_and_the_version_is_told,
               a_model_with_an_unknown_chat_template_is_served_only_with_a_chosen_one, a_node_that_cannot_start_says_why_and_ends,
               a_model_with_a_window_is_served_up_to_it,
+              wrong_words_are_said_once_by_their_name_before_anything_starts, nodes_are_called_baton_in_lists_of_processes,
+              the_longest_request_fits_the_memory_that_was_given,
               the_doctor_names_what_it_looked_at, the_load_generator_reports_percentiles_and_goodput, node_refuses_to_start_without_keys_unless_told_insecure])

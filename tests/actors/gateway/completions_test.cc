@@ -100,11 +100,78 @@ TEST(Completions, gives_log_probabilities_in_the_shape_of_each_api) {
   EXPECT_THAT(completion["tokens"], ElementsAre("H", "i", "!"));
   EXPECT_FLOAT_EQ(completion["token_logprobs"][0], -0.5f);
   EXPECT_FLOAT_EQ(completion["top_logprobs"][0]["z"], -1.5f);
-  EXPECT_THAT(completion["text_offset"], ElementsAre(2, 3, 4));
+  EXPECT_THAT(completion["text_offset"], ElementsAre(0, 1, 2));
   const json chat = json::parse(test.post("/v1/chat/completions", R"({"messages":[{"role":"user","content":"a"}],"logprobs":true,"top_logprobs":2,"max_tokens":3})").body)["choices"][0]["logprobs"]["content"];
   EXPECT_EQ(chat[1]["token"], "i");
   EXPECT_THAT(chat[1]["bytes"], ElementsAre('i'));
   EXPECT_THAT(chat[1]["top_logprobs"], SizeIs(2));
+}
+
+// Where a token begins in the choice's text, counted in characters: a token may be a part of one.
+TEST(Completions, counts_text_offsets_in_characters_of_the_text_that_is_returned) {
+  const auto script = [](const RequestSpec& spec, std::shared_ptr<RequestSink> sink) {
+    const std::string bytes = "\xc3\xa4\xe2\x82\xac!";            // two, three bytes and one
+    if (spec.sampling.prompt_logprobs >= 0) {
+      EmitPromptScores scores;
+      for (std::size_t i = 1; i < spec.prompt.size(); ++i) scores.scores.push_back({{spec.prompt[i], -1.0f, 1}, {}});
+      sink->on_prompt_scores(scores);
+    }
+    for (std::size_t i = 0; i < bytes.size(); ++i) sink->on_token(token_event(0, bytes[i], i + 1 == bytes.size() ? "length" : ""));
+    sink->on_outcome(good_outcome(2, 6));
+  };
+  const std::pair<const char*, std::vector<int>> cases[] = {
+      {R"("prompt":"\u00f6b")", {0, 0, 1, 1, 1, 2}},
+      {R"("prompt":[195,182,98])", {0, 0, 1, 1, 1, 2}},
+      {R"("prompt":"\u00f6b","echo":true)", {0, 0, 1, 2, 2, 3, 3, 3, 4}},
+      {R"("prompt":[195,182,98],"echo":true)", {0, 0, 1, 2, 2, 3, 3, 3, 4}},
+      {R"("prompt":"<|im_start|>b","echo":true)", {0, 12, 13, 13, 14, 14, 14, 15}},
+      {R"("prompt":[256,98],"echo":true)", {0, 0, 1, 1, 2, 2, 2, 3}},
+      {R"("prompt":[256,98],"echo":true,"skip_special_tokens":false)", {0, 12, 13, 13, 14, 14, 14, 15}},
+  };
+  for (const auto& [fields, offsets] : cases) {
+    GatewayTest test;
+    test.backend().script = script;
+    const std::string body = std::string("{\"logprobs\":0,") + fields;
+    EXPECT_EQ(json::parse(test.post("/v1/completions", body + "}").body)["choices"][0]["logprobs"]["text_offset"], json(offsets)) << fields;
+    std::vector<int> streamed;
+    const Reply stream = test.post("/v1/completions", body + ",\"stream\":true}");
+    for (const std::string& event : stream.events) {
+      if (event == "[DONE]") continue;
+      const json chunk = json::parse(event);
+      for (const json& offset : chunk["choices"][0]["logprobs"]["text_offset"]) streamed.push_back(offset);
+    }
+    EXPECT_EQ(streamed, offsets) << fields << ", streamed";
+  }
+}
+
+TEST(Completions, gives_usage_with_every_chunk_when_asked_for_continuous_usage) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"/v1/completions", R"("prompt":"ab")"},
+      {"/v1/completions", R"("prompt":"ab","echo":true)"},
+      {"/v1/completions", R"("prompt":"ab","echo":true,"max_tokens":0)"},
+      {"/v1/chat/completions", R"("messages":[{"role":"user","content":"a"}])"}};
+  for (const auto& [path, fields] : cases) {
+    GatewayTest test;
+    const std::string options = R"("stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true})";
+    const Reply reply = test.post(path, std::string("{") + fields + "," + options + "}");
+    ASSERT_FALSE(reply.events.empty()) << fields;
+    for (const std::string& event : reply.events) {
+      if (event != "[DONE]") EXPECT_TRUE(json::parse(event)["usage"].contains("completion_tokens")) << fields << "\n" << event;
+    }
+  }
+}
+
+TEST(Chat, speaks_of_the_limit_by_the_name_that_the_client_gave) {
+  for (const std::string name : {"max_tokens", "max_completion_tokens"}) {
+    for (const std::string value : {"64", "64,\"min_tokens\":65"}) {
+      GatewayTest test;
+      const std::string body = R"({"messages":[{"role":"user","content":"a"}],")" + name + "\":" + value + "}";
+      const Reply reply = test.post("/v1/chat/completions", body);
+      const json error = json::parse(reply.body)["error"];
+      if (value == "64") EXPECT_EQ(error["param"], name);
+      EXPECT_THAT(error["message"].get<std::string>(), testing::ContainsRegex((value == "64" ? "lower " : "more than ") + name + "[ ,]"));
+    }
+  }
 }
 
 TEST(Completions, names_tokens_by_id_when_asked) {
@@ -158,6 +225,8 @@ TEST(Completions, refuses_what_it_cannot_do_and_names_the_parameter) {
       {completions, R"({"prompt":"a","max_tokens":64})", 400, "max_tokens", "context_length_exceeded"},
       {completions, R"({"prompt":"a","max_tokens":18446744073709551615})", 400, "max_tokens", "invalid_argument"},
       {completions, R"({"prompt":"a","min_tokens":9,"max_tokens":8})", 400, "min_tokens", "invalid_argument"},
+      {completions, R"({"prompt":"a","min_tokens":17})", 400, "min_tokens", "invalid_argument"},
+      {chat, R"({"messages":[{"role":"user","content":"a"}],"min_tokens":64})", 400, "min_tokens", "invalid_argument"},
       {completions, R"({"prompt":"a","temperature":-1})", 400, "temperature", "invalid_argument"},
       {completions, R"({"prompt":"a","temperature":"hot"})", 400, "temperature", "invalid_argument"},
       {completions, R"({"prompt":"a","top_p":0})", 400, "top_p", "invalid_argument"},

@@ -33,6 +33,39 @@ TEST(Http, lists_the_model_with_id_and_root) {
   EXPECT_EQ(model["max_model_len"], 64);
 }
 
+TEST(Http, tells_when_the_model_was_loaded_whoever_asks_and_whenever) {
+  GatewayTest test;
+  const json first = json::parse(test.get("/v1/models").body)["data"][0]["created"];
+  EXPECT_GT(first.get<std::int64_t>(), 0);
+  const auto second_passed = [&, begun = std::chrono::system_clock::now()] {
+    return std::chrono::system_clock::now() - begun > std::chrono::milliseconds(1100);
+  };
+  ASSERT_TRUE(eventually(second_passed));
+  EXPECT_EQ(json::parse(test.get("/v1/models").body)["data"][0]["created"], first);
+}
+
+TEST(Http, shows_one_model_by_each_of_its_names) {
+  GatewayTest test([](HttpOptions& o) { o.model_aliases = {"org/alias"}; });
+  for (const char* path : {"/v1/models/tiny", "/v1/models/org/alias", "/v1/models/org%2Falias"}) {
+    const Reply reply = test.get(path);
+    EXPECT_EQ(reply.status, 200u) << path;
+    EXPECT_EQ(json::parse(reply.body)["id"], "tiny") << path;
+    EXPECT_EQ(json::parse(reply.body)["object"], "model") << path;
+  }
+  const Reply other = test.get("/v1/models/other");
+  EXPECT_EQ(other.status, 404u);
+  EXPECT_EQ(json::parse(other.body)["error"]["code"], "model_not_found");
+  EXPECT_EQ(test.post("/v1/models/tiny", "{}").status, 405u);
+  EXPECT_THAT(test.get("/metrics").body, testing::HasSubstr("path=\"/v1/models/{id}\""));
+}
+
+TEST(Http, takes_the_absolute_form_of_a_target) {
+  GatewayTest test;
+  EXPECT_EQ(test.get("http://test/live").status, 200u);
+  EXPECT_EQ(test.get("HTTP://test:8000/live?a=http://b/c").status, 200u);
+  EXPECT_EQ(test.get("http://test").status, 404u);
+}
+
 TEST(Http, answers_unknown_paths_and_methods_as_it_should) {
   GatewayTest test;
   EXPECT_EQ(test.get("/nowhere").status, 404u);
@@ -76,6 +109,21 @@ TEST(Http, returns_the_clients_request_id_and_never_a_forged_header) {
   Client client = test.client();
   client.post("/v1/completions", R"({"prompt":"a"})", "X-Request-ID: abc-1\r\n");
   EXPECT_EQ(client.read().headers.at("x-request-id"), "abc-1");
+}
+
+TEST(Http, returns_the_clients_request_id_with_every_answer) {
+  GatewayTest test([](HttpOptions& o) { o.max_body_bytes = 2048; });
+  const std::pair<const char*, std::string> requests[] = {
+      {"GET /live", ""}, {"GET /v1/models", ""}, {"GET /metrics", ""}, {"GET /nowhere", ""}, {"DELETE /live", ""},
+      {"POST /tokenize", R"({"prompt":"a"})"}, {"POST /v1/completions", R"({"prompt":"a","stream":true})"},
+      {"POST /v1/completions", "{"}, {"POST /v1/completions", std::string(4096, ' ')}};
+  for (const auto& [line, body] : requests) {
+    Client client = test.client();
+    const std::string head = std::string(line) + " HTTP/1.1\r\nX-Request-ID: id-7\r\n";
+    client.send(head + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    EXPECT_EQ(client.read().headers["x-request-id"], "id-7") << line << " " << body.substr(0, 40);
+  }
+  EXPECT_FALSE(test.get("/live").headers.contains("x-request-id"));
 }
 
 TEST(Http, bounds_header_and_body) {
@@ -151,6 +199,13 @@ TEST(Http, gives_up_on_a_client_that_does_not_read) {
   Client client = test.client();
   client.post("/v1/completions", R"({"prompt":"a","stream":true})");
   EXPECT_TRUE(eventually([&] { return test.backend().cancelled().size() == 1; }));
+}
+
+TEST(Http, takes_a_long_event_for_no_sign_that_the_client_does_not_read) {
+  GatewayTest test([](HttpOptions& o) { o.max_unsent_bytes = 64; o.max_model_len = 8192; });
+  Client client = test.client();
+  client.post("/v1/completions", R"({"prompt":")" + std::string(8000, 'a') + R"(","echo":true,"stream":true})");
+  EXPECT_TRUE(client.read().complete);
 }
 
 TEST(Http, ends_connections_that_are_slow_or_idle) {

@@ -184,11 +184,11 @@ TEST(Scheduler, refuses_a_full_cluster_with_a_time_to_come_back) {
   TestCluster cluster{{.max_waiting = 3}};
   cluster.join("P", Role::prefill);
   cluster.join("D", Role::decode);
-  for (std::uint64_t i = 0; i < 3; ++i) EXPECT_EQ(cluster.assign(i), "P1>D1 pull");
-  EXPECT_EQ(cluster.assign(3), "queue_full");
+  for (std::uint64_t i = 0; i < 4; ++i) EXPECT_EQ(cluster.assign(i), "P1>D1 pull") << "one runs, three wait";
+  EXPECT_EQ(cluster.assign(4), "queue_full");
   EXPECT_GE(cluster.error.retry_after_s, 1u);
   cluster.ended(0);
-  EXPECT_EQ(cluster.assign(4), "P1>D1 pull");
+  EXPECT_EQ(cluster.assign(5), "P1>D1 pull");
 }
 
 TEST(Scheduler, estimates_the_time_to_come_back_by_how_fast_requests_end) {
@@ -265,12 +265,12 @@ TEST(Scheduler, forgets_the_requests_of_a_gateway_that_left_and_those_past_their
     TestCluster cluster{{.max_waiting = 2, .report_timeout = Milliseconds{1'000'000}}};
     cluster.join("P", Role::prefill);
     cluster.join("D", Role::decode);
-    for (std::uint64_t i = 0; i < 2; ++i) EXPECT_EQ(cluster.assign(i), "P1>D1 pull");
+    for (std::uint64_t i = 0; i < 3; ++i) EXPECT_EQ(cluster.assign(i), "P1>D1 pull");
     cluster.ended(0, "H");
-    EXPECT_EQ(cluster.assign(2), "queue_full") << "another gateway cannot end it";
+    EXPECT_EQ(cluster.assign(3), "queue_full") << "another gateway cannot end it";
     if (left) cluster.on(GatewayLeft{instance("G")});
     else cluster.now = cluster.now + Milliseconds{60'000};
-    EXPECT_EQ(cluster.assign(3), "P1>D1 pull");
+    EXPECT_EQ(cluster.assign(4), "P1>D1 pull");
   }
 }
 
