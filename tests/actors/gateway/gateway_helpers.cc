@@ -240,7 +240,7 @@ GatewayTest::GatewayTest(std::function<void(HttpOptions&)> change) : backend_(st
   options.port = 0;
   options.model_id = "tiny";
   options.model_aliases = {"alias"};
-  options.model_path = "/models/tiny";
+  options.model_path = "/srv/models/tiny";
   options.max_model_len = 64;
   if (change) change(options);
   server_ = std::make_unique<HttpServer>(options, backend_, std::make_shared<ChatModel>(), std::make_shared<ByteTokenizer>());

@@ -28,7 +28,7 @@ TEST(Http, lists_the_model_with_id_and_root) {
   GatewayTest test;
   const json model = json::parse(test.get("/v1/models").body)["data"][0];
   EXPECT_EQ(model["id"], "tiny");
-  EXPECT_EQ(model["root"], "/models/tiny");
+  EXPECT_EQ(model["root"], "/srv/models/tiny");
   EXPECT_EQ(model["object"], "model");
   EXPECT_EQ(model["max_model_len"], 64);
 }
