@@ -26,14 +26,14 @@ class Skip(Exception):
 
 
 def wait_for(condition, seconds, what):
-    """Polls until condition() is true and returns its value."""
+    """Polls until condition() is true and returns its value. `what` is text, or a function that makes it when it is needed."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
+            raise AssertionError(f"not within {seconds:.1f} s: {what() if callable(what) else what}")
         time.sleep(0.02)
 
 
@@ -136,7 +136,7 @@ class Server(Gateway):
             if not match:
                 raise AssertionError(f"no ready line from {' '.join(command)} but {line!r}\n{self.log_text()[-4000:]}")
             self.host, self.port = match[1], int(match[2])
-            wait_for(self.ready, READY_S, "the other instances are ready too\n" + self.log_text()[-4000:])
+            wait_for(self.ready, READY_S, lambda: "the other instances are ready too\n" + self.log_text()[-4000:])
             self.ending = ending.pop_all()
         return self
 
