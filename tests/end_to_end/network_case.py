@@ -175,7 +175,12 @@ def a_node_with_another_block_size_is_refused_by_name_on_both_sides():
             with open(os.path.join(folder, name, "log"), encoding="utf-8") as file:
                 return next((line for line in file if other in line and "block" in line), None)
         wait_for(lambda: refusal("prefill0", "decode0") and refusal("decode0", "prefill0"), 30, "both say why they do not pair")
-        assert '"ready"' not in cluster.call("GET", "/health")
+
+        def seen():
+            answer = cluster.call("GET", "/cluster")
+            return answer and all(n["state"] == "ready" for n in json.loads(answer)["nodes"])
+        wait_for(seen, 30, "the gateway sees everybody")
+        assert '"ready"' not in cluster.call("GET", "/health"), "two that do not pair cannot serve"
         assert all(process.poll() is None for process in cluster.processes.values())
 
 

@@ -41,8 +41,7 @@ def sigterm_drains_streams_and_leaves_no_process():
         stream = server.stream(prompt="The long road", max_tokens=80, ignore_eos=True)
         assert stream.next_token()
         server.process.send_signal(signal.SIGTERM)
-        stream.run()
-        assert stream.complete, "a running stream is finished first"
+        stream.whole()                     # a running stream is finished first
         assert server.process.wait(timeout=30) == 0
     wait_for(lambda: not any(alive(pid) for pid in pids), 5, "no process is left")
 
@@ -86,11 +85,13 @@ def wrong_flags_and_files_get_an_error_that_says_what_to_do():
             (["serve", "--model", text], failed, r"error: \S*/text\.gguf: not a GGUF file"),
             (["serve", "--model", MODEL, "--port", port], misused, rf"error: 127\.0\.0\.1:{port} is taken .*--port"),
             (["serve", "--prot", 1], misused, r"not expected: .*--prot"),
-            (["node", "--config", bad_yaml, "--name", "a"], misused, r'cluster\.yaml:3: nodes\[0\]\.role: .*"prefil"; did you mean "prefill"'),
+            (["node", "--config", bad_yaml, "--name", "a"], misused,
+             r'cluster\.yaml:3: nodes\[0\]\.role: .*"prefil"; did you mean "prefill"'),
             (["node", "--config", unknown_key, "--name", "a"], misused, r'unknown\.yaml:1: nodez: unknown key; did you mean "nodes"'),
             (["node", "--config", os.path.join(folder, "none.yaml"), "--name", "a"], misused, r"none\.yaml: No such file"),
             (["node", "--config", unknown_key], misused, r"--name is required"),
-            (["bench", "--url", f"http://127.0.0.1:{free_port()}"], failed, r"error: cannot reach http://127\.0\.0\.1:\d+: Connection refused"),
+            (["bench", "--url", f"http://127.0.0.1:{free_port()}"], failed,
+             r"error: cannot reach http://127\.0\.0\.1:\d+: Connection refused"),
             (["serv"], misused, r"subcommand is required"),
         ]
         for arguments, code, pattern in cases:

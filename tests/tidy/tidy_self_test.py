@@ -40,7 +40,8 @@ FAULTS = {  # rule -> files that break it
              "runtime/i.cc": "//" + "x" * 139 + "\n", "tests/j.sh": "#" + "x" * 140 + "\n", "tests/k": SNAKE + "#" + "x" * 140 + "\n"},
     "top_level": {"stuff/a.cc": "\n"},
     "documents": {"README.md": "see `runtime/nowhere.h`\n", "ARCHITECTURE.md": "see `nowhere.h`\n",
-                  "runtime/a.h": "// like runtime/nowhere.h\n", "runtime/b.cc": "f();  // as in nowhere.h\n", "tests/c.sh": "# as nowhere.py\n"},
+                  "runtime/a.h": "// like runtime/nowhere.h\n", "runtime/b.cc": "f();  // as in nowhere.h\n",
+                  "tests/c.sh": "# as nowhere.py\n"},
 }
 FINE = {  # rule -> files that keep it, each close to its edge
     "includes": {"runtime/a.cc": "#include <vector>\n"},
