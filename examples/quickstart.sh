@@ -59,7 +59,8 @@ python3 -c 'import json, sys; print(json.load(sys.stdin)["choices"][0]["message"
 [ $once = 1 ] && exit 0
 
 say "the cluster stays up; ask it more:"
-say "  curl $url/v1/chat/completions -H 'Content-Type: application/json' -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello!\"}]}'"
+say "  curl $url/v1/chat/completions -H 'Content-Type: application/json' \\"
+say "    -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello!\"}]}'"
 say "  curl $url/cluster        curl $url/metrics        Ctrl-C stops it"
 status=0
 wait "$server" || status=$?

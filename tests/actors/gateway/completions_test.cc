@@ -50,7 +50,8 @@ TEST(Completions, streams_one_chunk_per_token_with_finish_reason_on_the_last_and
 
 TEST(Chat, streams_a_role_chunk_then_the_tokens) {
   GatewayTest test;
-  const Reply reply = test.post("/v1/chat/completions", R"({"messages":[{"role":"user","content":[{"type":"text","text":"a"}]}],"stream":true,"max_tokens":3})");
+  const Reply reply = test.post("/v1/chat/completions",
+                                R"({"messages":[{"role":"user","content":[{"type":"text","text":"a"}]}],"stream":true,"max_tokens":3})");
   ASSERT_THAT(reply.events, SizeIs(5));
   const json role = json::parse(reply.events[0]);
   EXPECT_EQ(role["object"], "chat.completion.chunk");
@@ -68,7 +69,8 @@ TEST(Chat, keeps_special_tokens_in_a_message_as_text) {
 
 TEST(Completions, takes_text_ids_and_lists_of_either) {
   const std::pair<const char*, std::vector<std::size_t>> cases[] = {
-      {R"("abc")", {3}}, {R"(["abc"])", {3}}, {R"([97,98])", {2}}, {R"([[97,98],[99]])", {2, 1}}, {R"(["a","bc"])", {1, 2}}, {R"("<|im_start|>a")", {2}}};
+      {R"("abc")", {3}}, {R"(["abc"])", {3}}, {R"([97,98])", {2}}, {R"([[97,98],[99]])", {2, 1}}, {R"(["a","bc"])", {1, 2}},
+       {R"("<|im_start|>a")", {2}}};
   for (const auto& [prompt, lengths] : cases) {
     GatewayTest test;
     const Reply reply = test.post("/v1/completions", std::string(R"({"prompt":)") + prompt + "}");
@@ -101,7 +103,8 @@ TEST(Completions, gives_log_probabilities_in_the_shape_of_each_api) {
   EXPECT_FLOAT_EQ(completion["token_logprobs"][0], -0.5f);
   EXPECT_FLOAT_EQ(completion["top_logprobs"][0]["z"], -1.5f);
   EXPECT_THAT(completion["text_offset"], ElementsAre(0, 1, 2));
-  const json chat = json::parse(test.post("/v1/chat/completions", R"({"messages":[{"role":"user","content":"a"}],"logprobs":true,"top_logprobs":2,"max_tokens":3})").body)["choices"][0]["logprobs"]["content"];
+  const char* body = R"({"messages":[{"role":"user","content":"a"}],"logprobs":true,"top_logprobs":2,"max_tokens":3})";
+  const json chat = json::parse(test.post("/v1/chat/completions", body).body)["choices"][0]["logprobs"]["content"];
   EXPECT_EQ(chat[1]["token"], "i");
   EXPECT_THAT(chat[1]["bytes"], ElementsAre('i'));
   EXPECT_THAT(chat[1]["top_logprobs"], SizeIs(2));
@@ -176,7 +179,8 @@ TEST(Chat, speaks_of_the_limit_by_the_name_that_the_client_gave) {
 
 TEST(Completions, names_tokens_by_id_when_asked) {
   GatewayTest test;
-  const json choice = json::parse(test.post("/v1/completions", R"({"prompt":"ab","logprobs":0,"return_tokens_as_token_ids":true,"return_token_ids":true})").body)["choices"][0];
+  const char* body = R"({"prompt":"ab","logprobs":0,"return_tokens_as_token_ids":true,"return_token_ids":true})";
+  const json choice = json::parse(test.post("/v1/completions", body).body)["choices"][0];
   EXPECT_EQ(choice["logprobs"]["tokens"][0], "token_id:72");
   EXPECT_THAT(choice["token_ids"], ElementsAre(72, 105, 33));
   EXPECT_THAT(choice["prompt_token_ids"], ElementsAre(97, 98));
@@ -192,12 +196,13 @@ TEST(Completions, echoes_the_prompt_with_its_scores) {
     if (spec.sampling.max_tokens > 0) sink->on_token(token_event(0, 'c', "length"));
     sink->on_outcome(good_outcome(2, spec.sampling.max_tokens));
   };
-  const json choice = json::parse(test.post("/v1/completions", R"({"prompt":"ab","logprobs":1,"echo":true,"max_tokens":1})").body)["choices"][0];
+  const auto choice_of = [&](const char* body) { return json::parse(test.post("/v1/completions", body).body)["choices"][0]; };
+  const json choice = choice_of(R"({"prompt":"ab","logprobs":1,"echo":true,"max_tokens":1})");
   EXPECT_EQ(choice["text"], "abc");
   EXPECT_THAT(choice["logprobs"]["tokens"], ElementsAre("a", "b", "c"));
   EXPECT_TRUE(choice["logprobs"]["token_logprobs"][0].is_null());
   EXPECT_THAT(choice["logprobs"]["text_offset"], ElementsAre(0, 1, 2));
-  const json only = json::parse(test.post("/v1/completions", R"({"prompt":"ab","logprobs":1,"echo":true,"max_tokens":0})").body)["choices"][0];
+  const json only = choice_of(R"({"prompt":"ab","logprobs":1,"echo":true,"max_tokens":0})");
   EXPECT_EQ(only["text"], "ab");
   EXPECT_THAT(only["logprobs"]["tokens"], ElementsAre("a", "b"));
 }
@@ -250,7 +255,8 @@ TEST(Completions, refuses_what_it_cannot_do_and_names_the_parameter) {
       {chat, R"({"messages":[{"role":"user","content":[{"type":"image_url"}]}]})", 400, "messages[0].content", "invalid_argument"},
       {chat, R"({"messages":[{"role":"user","content":"a"}],"top_logprobs":2})", 400, "top_logprobs", "invalid_argument"},
       {chat, R"({"messages":[{"role":"user","content":"a"}],"tools":[{"type":"function"}]})", 400, "tools", "invalid_argument"},
-      {chat, R"({"messages":[{"role":"user","content":"a"}],"response_format":{"type":"json_object"}})", 400, "response_format", "invalid_argument"},
+      {chat, R"({"messages":[{"role":"user","content":"a"}],"response_format":{"type":"json_object"}})", 400, "response_format",
+        "invalid_argument"},
   };
   GatewayTest test;
   for (const Case& c : cases) {
@@ -281,16 +287,17 @@ TEST(Completions, refuses_a_prompt_longer_than_the_context_by_code) {
 
 TEST(Completions, treats_null_as_absent_and_ignores_what_it_does_not_know) {
   GatewayTest test;
-  const Reply reply = test.post("/v1/completions", R"({"prompt":"a","stop":null,"logprobs":null,"max_tokens":null,"temperature":null,"seed":null,
-    "logit_bias":null,"stream":null,"n":null,"user":"u","repetition_penalty":1.0,"some_extra":{"x":[1]}})");
+  const Reply reply = test.post("/v1/completions", R"({"prompt":"a","stop":null,"logprobs":null,"max_tokens":null,"temperature":null,
+    "seed":null,"logit_bias":null,"stream":null,"n":null,"user":"u","repetition_penalty":1.0,"some_extra":{"x":[1]}})");
   EXPECT_EQ(reply.status, 200u);
   EXPECT_EQ(test.backend().submitted().at(0).sampling.max_tokens, 16u);
 }
 
 TEST(Completions, passes_the_sampling_parameters_on) {
   GatewayTest test;
-  test.post("/v1/completions", R"({"prompt":"a","temperature":0.5,"top_k":7,"top_p":0.25,"min_p":0.125,"repetition_penalty":1.5,"presence_penalty":0.5,
-    "frequency_penalty":-0.5,"logit_bias":{"7":2,"3":-100},"seed":9,"max_tokens":5,"min_tokens":2,"ignore_eos":true,"stop_token_ids":[4],"stop":["x","yy"]})");
+  test.post("/v1/completions", R"({"prompt":"a","temperature":0.5,"top_k":7,"top_p":0.25,"min_p":0.125,"repetition_penalty":1.5,
+    "presence_penalty":0.5,"frequency_penalty":-0.5,"logit_bias":{"7":2,"3":-100},"seed":9,"max_tokens":5,"min_tokens":2,"ignore_eos":true,
+    "stop_token_ids":[4],"stop":["x","yy"]})");
   const RequestSpec spec = test.backend().submitted().at(0);
   SamplingParams want;
   want.temperature = 0.5f;
@@ -312,10 +319,13 @@ TEST(Completions, passes_the_sampling_parameters_on) {
 
 TEST(Completions, turns_an_early_failure_into_its_status) {
   const std::tuple<ErrorCode, unsigned, const char*> cases[] = {
-      {ErrorCode::queue_full, 429u, "rate_limit_error"}, {ErrorCode::unavailable, 503u, "service_unavailable_error"}, {ErrorCode::deadline_exceeded, 504u, "timeout_error"}};
+      {ErrorCode::queue_full, 429u, "rate_limit_error"}, {ErrorCode::unavailable, 503u, "service_unavailable_error"},
+       {ErrorCode::deadline_exceeded, 504u, "timeout_error"}};
   for (const auto& [code, status, type] : cases) {
     GatewayTest test;
-    test.backend().script = [code = code](const RequestSpec&, std::shared_ptr<RequestSink> sink) { sink->on_outcome(bad_outcome(code, "no", 3)); };
+    test.backend().script = [code = code](const RequestSpec&, std::shared_ptr<RequestSink> sink) {
+      sink->on_outcome(bad_outcome(code, "no", 3));
+    };
     const Reply reply = test.post("/v1/completions", R"({"prompt":"a","stream":true})");
     EXPECT_EQ(reply.status, status);
     EXPECT_EQ(reply.headers.at("retry-after"), "3");

@@ -2,6 +2,11 @@
 
 #include <gmock/gmock.h>
 
+#include <future>
+#include <memory>
+#include <string>
+#include <thread>
+
 #include "actors/instance/device_worker.h"
 #include "runtime/kv/prefix_identity.h"
 #include "runtime/sampling/sampler.h"
@@ -110,7 +115,7 @@ TEST_F(StepRunner, layers_are_pushed_in_order_as_they_are_computed) {
   EXPECT_THAT(push.seen, ElementsAre(std::pair{0u, false}, std::pair{1u, false}, std::pair{2u, true}));
 }
 
-TEST(DeviceWorker, posts_what_a_step_gave_and_ends_after_the_one_that_runs) {
+TEST(DeviceWorker, posts_what_a_step_gave) {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<StepId> posted;
@@ -128,6 +133,37 @@ TEST(DeviceWorker, posts_what_a_step_gave_and_ends_after_the_one_that_runs) {
     }
   }
   EXPECT_THAT(posted, ElementsAre(StepId{1}, StepId{2}, StepId{3}));
+}
+
+TEST(DeviceWorker, ends_after_the_step_that_runs_and_posts_it) {
+  std::promise<void> started, gate;
+  std::mutex mutex;
+  std::vector<std::string> order;
+  const auto note = [&](const char* what) {
+    const std::lock_guard lock{mutex};
+    order.emplace_back(what);
+  };
+  auto worker = std::make_unique<DeviceWorker>(
+      [&](const StartStep& step) {
+        started.set_value();
+        gate.get_future().wait();
+        note("ran");
+        return StepDone{.step = step.step};
+      },
+      [&](InstanceEvent) { note("posted"); });
+  worker->submit({.step = StepId{1}});
+  started.get_future().wait();
+  std::promise<void> ending;
+  std::thread end([&] {
+    ending.set_value();
+    worker.reset();
+    note("ended");
+  });
+  ending.get_future().wait();
+  note("opened");
+  gate.set_value();
+  end.join();
+  EXPECT_THAT(order, ElementsAre("opened", "ran", "posted", "ended"));
 }
 
 }  // namespace

@@ -5,9 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <future>
 #include <set>
-#include <vector>
 
 #include "actors/network/connect_probe.h"
 #include "tests/actors/status_words.h"
@@ -85,17 +85,35 @@ TEST(ConnectProbe, says_that_nobody_listens) {
   EXPECT_THAT(probe(prober, port).error().message, HasSubstr("refused"));
 }
 
-TEST(ConnectProbe, ends_by_its_deadline_where_nobody_answers_and_others_do_not_wait_for_it) {
-  ConnectProbe prober;
-  const Listener full{0}, good{8};
-  std::vector<std::promise<Status>> unanswered(4);
-  for (auto& promise : unanswered) {                 // the queue holds the first; the rest are left without an answer
-    prober.probe("127.0.0.1", full.port(), Milliseconds{700}, [&](Status status) { promise.set_value(std::move(status)); });
+// Probes of a listener whose queue is full: it holds the first, and the rest are left without an answer.
+class Unanswered {
+ public:
+  Unanswered(ConnectProbe& prober, Duration deadline) {
+    for (auto& promise : promises_) {
+      prober.probe("127.0.0.1", full_.port(), deadline, [&](Status status) { promise.set_value(std::move(status)); });
+    }
   }
+  std::future<Status> last() { return promises_.back().get_future(); }
+
+ private:
+  Listener full_{0};
+  std::array<std::promise<Status>, 4> promises_;
+};
+
+TEST(ConnectProbe, ends_by_its_deadline_where_nobody_answers) {
+  ConnectProbe prober;
+  Unanswered unanswered{prober, Milliseconds{50}};
+  EXPECT_THAT(unanswered.last().get().error().message, HasSubstr("no answer in time"));
+  prober.stop();
+}
+
+TEST(ConnectProbe, does_not_let_others_wait_for_one_that_is_not_answered) {
+  ConnectProbe prober;
+  const Listener good{8};
+  Unanswered unanswered{prober, Milliseconds{3600000}};
   EXPECT_EQ(words(probe(prober, good.port())), "");
-  auto last = unanswered.back().get_future();
-  EXPECT_NE(last.wait_for(Milliseconds{0}), std::future_status::ready);
-  EXPECT_THAT(last.get().error().message, HasSubstr("no answer in time"));
+  EXPECT_NE(unanswered.last().wait_for(Milliseconds{0}), std::future_status::ready);
+  prober.stop();                                     // before what its answers would go to
 }
 
 }  // namespace

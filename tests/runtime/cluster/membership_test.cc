@@ -234,5 +234,18 @@ TEST(Membership, asks_of_gateway_and_scheduler_no_kv) {
   EXPECT_EQ(g.on(HelloArrived{other}).front(), "refuse d") << "a gateway's tokens are the model's";
 }
 
+TEST(Membership, instances_can_serve_when_a_prefill_and_a_decode_among_them_agree) {
+  Hello other_blocks = hello("d");
+  other_blocks.kv.block_tokens = 32;
+  EXPECT_FALSE(can_serve({}));
+  EXPECT_FALSE(can_serve({hello("p"), hello("q")}));
+  EXPECT_FALSE(can_serve({hello("d")}));
+  EXPECT_FALSE(can_serve({hello("p"), other_blocks}));
+  EXPECT_TRUE(can_serve({hello("p"), hello("d")}));
+  EXPECT_TRUE(can_serve({hello("p"), other_blocks, hello("d")}));
+  EXPECT_TRUE(can_serve({hello("m")}));
+  EXPECT_TRUE(can_serve({hello("q"), other_blocks, hello("m")}));
+}
+
 }  // namespace
 }  // namespace baton

@@ -6,11 +6,6 @@
 namespace baton::testing {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-using ::testing::Pair;
-using ::testing::SizeIs;
-
 // Request `id` of 10 tokens (3 blocks) granted and moving; its transfer.
 TransferId move(Desk& desk, std::uint64_t id = 1, std::vector<ChoiceStart> choices = {{0, 50}}) {
   desk.on(decode(key(id), prompt(10), std::move(choices))).on(offer(key(id), 10, Desk::root_of(3)));

@@ -4,10 +4,6 @@
 namespace baton::testing {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-using ::testing::SizeIs;
-
 // A desk that holds 6 tokens (2 blocks) of request 1 for kPeer.
 Desk holding() {
   Desk desk;

@@ -4,9 +4,6 @@
 namespace baton::testing {
 namespace {
 
-using ::testing::IsEmpty;
-using ::testing::SizeIs;
-
 TEST(Epochs, a_newer_attempt_supersedes_an_older_one_in_every_stage) {
   using Setup = void (*)(Desk&);
   const Setup stages[] = {
