@@ -95,10 +95,11 @@ def prefill_processes_killed_with_requests_queued_lose_none():
 
 
 def a_prefill_process_killed_while_it_holds_kv_that_was_not_pulled_costs_only_time():
-    # The pool of the decode instance is full, so the hand-off of the next request waits.
+    # The pool of the decode instance has no room for the next request once the first one is some blocks long: its hand-off waits.
     with Server("--prefill", 2, "--decode", 1, "--kv-blocks", 40, "--max-model-len", 512) as server:
         hog = server.stream(prompt="Count: one two three", max_tokens=480, ignore_eos=True, temperature=0)
-        assert hog.next_token()
+        for _ in range(128):
+            assert hog.next_token()
         request = body("greedy", "boats and storms " * 100, 24)
         streams = []
         thread = threading.Thread(target=lambda: streams.append(server.stream(**request).run()))
