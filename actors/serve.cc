@@ -20,6 +20,7 @@
 #include "actors/child_process.h"
 #include "actors/keys.h"
 #include "actors/network/local_ports.h"
+#include "actors/node_process.h"
 #include "actors/node_variables.h"
 #include "actors/run_directory.h"
 #include "actors/steady_time.h"
