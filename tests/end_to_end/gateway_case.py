@@ -11,6 +11,7 @@ from harness import Gateway, Server, free_port, run_case, stopped, wait_for
 
 SILENCE_S = 2.5                # of the control plane, after which a node is taken for dead (ARCHITECTURE.md)
 AT_ONCE_S = 0.5
+CHUNK = 64                     # tokens of a prompt in one step, so that steps are short: one that runs keeps its blocks until it is done
 LASTING = {"prompt": "Tell me a long story about", "max_tokens": 1500, "ignore_eos": True, "temperature": 0}
 LONG = {"prompt": "river and " * 1500, "max_tokens": 100, "ignore_eos": True, "temperature": 0}
 SHORT = {"prompt": "The capital of France is", "max_tokens": 24, "temperature": 0.8, "seed": 3}
@@ -24,7 +25,7 @@ class TwoGateways(Server):
             return f"127.0.0.1:{free_port()}"
         self.gateways = [{"name": f"gateway{i}", "role": "gateway", "control": local(), "http": local()} for i in (0, 1)]
         others = [{"name": name, "role": name, "control": local()} for name in ("scheduler", "prefill", "decode")]
-        super().__init__(config={"nodes": self.gateways + others})
+        super().__init__(config={"nodes": self.gateways + others, "instances": {"chunk_tokens": CHUNK}})
 
     def __enter__(self):
         super().__enter__()
@@ -48,10 +49,10 @@ def held(gateway):
 
 
 def step_seconds(gateway):
-    """At most, of a step with a chunk of LONG: what runs when a request is cancelled keeps its blocks until it is done."""
+    """At most, of a step with a chunk of LONG: the last ones take longer than the mean, for their context."""
     start = time.monotonic()
     prompt_tokens = gateway.complete(prompt="ocean or " * 1500, max_tokens=1)["usage"]["prompt_tokens"]
-    return 2 * (time.monotonic() - start) / (prompt_tokens / 512)      # the last chunks take longer than the mean, for their context
+    return 3 * (time.monotonic() - start) / (prompt_tokens / CHUNK)
 
 
 def two_kinds_of_requests(gateway):
