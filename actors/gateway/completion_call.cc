@@ -43,7 +43,8 @@ void CompletionCall::start(CallContext& context, const HttpRequest& http, bool c
   call->submit();
 }
 
-CompletionCall::CompletionCall(CallContext& context, ApiRequest request, std::string id, std::shared_ptr<Responder> responder, Headers headers)
+CompletionCall::CompletionCall(CallContext& context, ApiRequest request, std::string id,
+                               std::shared_ptr<Responder> responder, Headers headers)
     : context_(context),
       request_(std::move(request)),
       writer_(request_, std::move(id), context.unix_s(), context.model_id, context.tokenizer),

@@ -80,7 +80,9 @@ Status HttpServer::State::prepare() {
 Status HttpServer::State::bind() {
   error_code error;
   const auto address = asio::ip::make_address(options.host == "localhost" ? "127.0.0.1" : options.host, error);
-  if (error) return Error{ErrorCode::invalid_config, Scope::instance, fmt::format("host {} is no IP address; use 127.0.0.1, or 0.0.0.0 for every interface", options.host)};
+  if (error)
+    return Error{ErrorCode::invalid_config, Scope::instance,
+                 fmt::format("host {} is no IP address; use 127.0.0.1, or 0.0.0.0 for every interface", options.host)};
   const asio::ip::tcp::endpoint endpoint(address, options.port);
   acceptor.open(endpoint.protocol(), error);
   acceptor.set_option(asio::socket_base::reuse_address(true), error);
@@ -117,7 +119,9 @@ void HttpServer::State::on_accept(error_code error, asio::ip::tcp::socket socket
     socket.send(asio::buffer(kFull), 0, ignored);
   } else {
     Session::Hooks hooks;
-    hooks.handle = [this](const HttpRequest& request, std::shared_ptr<Responder> responder) { routes->handle(request, std::move(responder)); };
+    hooks.handle = [this](const HttpRequest& request, std::shared_ptr<Responder> responder) {
+      routes->handle(request, std::move(responder));
+    };
     hooks.answered = [this](const std::string& path, unsigned status) { metrics.http_answered(routes->name_of(path), status); };
     hooks.closed = [this](Session* session) {
       const auto it = std::find_if(sessions.begin(), sessions.end(), [&](const auto& s) { return s.get() == session; });

@@ -52,8 +52,12 @@ Routes::Routes(CallContext& context, std::string model_path)
     : context_(context), model_path_(std::move(model_path)) {
   using Request = const HttpRequest&;
   using Reply = std::shared_ptr<Responder>;
-  table_["/v1/completions"]["POST"] = [this](Request request, Reply reply) { CompletionCall::start(context_, request, false, std::move(reply)); };
-  table_["/v1/chat/completions"]["POST"] = [this](Request request, Reply reply) { CompletionCall::start(context_, request, true, std::move(reply)); };
+  table_["/v1/completions"]["POST"] = [this](Request request, Reply reply) {
+    CompletionCall::start(context_, request, false, std::move(reply));
+  };
+  table_["/v1/chat/completions"]["POST"] = [this](Request request, Reply reply) {
+    CompletionCall::start(context_, request, true, std::move(reply));
+  };
   table_["/v1/models"]["GET"] = [this](Request, Reply reply) { models(*reply); };
   table_[kOneModel]["GET"] = [this](Request request, Reply reply) { model(request, *reply); };
   table_["/tokenize"]["POST"] = [this](Request request, Reply reply) { tokenize(request, *reply); };
@@ -105,7 +109,9 @@ void Routes::tokenize(const HttpRequest& request, Responder& responder) const {
   if (const json* list = fields.find("messages")) {
     const auto parsed = parse_messages(*list);
     if (!parsed.ok()) return responder.respond(error_response(parsed.error()));
-    if (!context_.chat_template) return responder.respond(error_response(bad_request("messages", "this model has no chat template; give a prompt")));
+    if (!context_.chat_template)
+      return responder.respond(
+          error_response(bad_request("messages", "this model has no chat template; give a prompt")));
     std::vector<ChatMessage> messages;
     for (const ApiMessage& message : *parsed) messages.push_back({message.role, message.content});
     tokens = context_.chat_template->render(messages, fields.boolean("add_generation_prompt", true), *context_.tokenizer);
@@ -129,7 +135,8 @@ void Routes::detokenize(const HttpRequest& request, Responder& responder) const 
   if (!tokens.ok()) return responder.respond(error_response(tokens.error()));
   for (const TokenId token : *tokens) {
     if (token >= static_cast<TokenId>(context_.tokenizer->vocabulary())) {
-      return responder.respond(error_response(bad_request("tokens", fmt::format("tokens holds {}; the vocabulary has {}", token, context_.tokenizer->vocabulary()))));
+      return responder.respond(error_response(bad_request(
+          "tokens", fmt::format("tokens holds {}; the vocabulary has {}", token, context_.tokenizer->vocabulary()))));
     }
   }
   responder.respond(json_response({{"prompt", context_.tokenizer->decode(*tokens, true)}}));
@@ -137,7 +144,9 @@ void Routes::detokenize(const HttpRequest& request, Responder& responder) const 
 
 void Routes::health(Responder& responder) const {
   if (context_.backend->ready()) return responder.respond(json_response({{"status", "ready"}}));
-  responder.respond(error_response({ErrorCode::unavailable, Scope::cluster, "not ready: waiting for a scheduler and for instances that can prefill and decode", ""}));
+  responder.respond(
+      error_response({ErrorCode::unavailable, Scope::cluster,
+                      "not ready: waiting for a scheduler and for instances that can prefill and decode", ""}));
 }
 
 void Routes::metrics(std::shared_ptr<Responder> responder) const {

@@ -63,15 +63,18 @@ void Session::read_next() {
   parser_->header_limit(static_cast<std::uint32_t>(options_.max_header_bytes));
   parser_->body_limit(options_.max_body_bytes);
   arm(options_.idle_timeout);
-  http::async_read_header(socket_, buffer_, *parser_, [self = shared_from_this()](error_code error, std::size_t) { self->on_header(error); });
+  http::async_read_header(socket_, buffer_, *parser_,
+                          [self = shared_from_this()](error_code error, std::size_t) { self->on_header(error); });
 }
 
 void Session::on_header(error_code error) {
   if (closed_) return;
   phase_ = Phase::reading;
   request_id_ = std::string(parser_->get()["x-request-id"]).substr(0, 256);
-  if (error == http::error::header_limit) return refuse(431, "header_too_large", fmt::format("the header is over {} bytes", options_.max_header_bytes));
-  if (error == http::error::body_limit) return refuse(413, "body_too_large", fmt::format("the body is over {} bytes", options_.max_body_bytes));
+  if (error == http::error::header_limit)
+    return refuse(431, "header_too_large", fmt::format("the header is over {} bytes", options_.max_header_bytes));
+  if (error == http::error::body_limit)
+    return refuse(413, "body_too_large", fmt::format("the body is over {} bytes", options_.max_body_bytes));
   if (error && error.category() == http::make_error_code(http::error::end_of_stream).category() && error != http::error::end_of_stream &&
       error != http::error::partial_message) {
     return refuse(400, "malformed_request", "this is no HTTP/1.1 request: " + error.message());
@@ -84,7 +87,8 @@ void Session::on_header(error_code error) {
 
 void Session::on_request(error_code error) {
   if (closed_) return;
-  if (error == http::error::body_limit) return refuse(413, "body_too_large", fmt::format("the body is over {} bytes", options_.max_body_bytes));
+  if (error == http::error::body_limit)
+    return refuse(413, "body_too_large", fmt::format("the body is over {} bytes", options_.max_body_bytes));
   if (error && error.category() == http::make_error_code(http::error::end_of_stream).category() && error != http::error::partial_message) {
     return refuse(400, "malformed_request", "the request's body is malformed: " + error.message());
   }
@@ -136,7 +140,8 @@ void Session::on_readable(error_code error) {
   watch_client();
 }
 
-std::string Session::head(unsigned status, const std::string& content_type, const Headers& headers, std::optional<std::size_t> length) const {
+std::string Session::head(unsigned status, const std::string& content_type, const Headers& headers,
+                          std::optional<std::size_t> length) const {
   std::string text = fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nServer: baton\r\n", status, reason_phrase(status), content_type);
   const auto add = [&](const std::string& name, const std::string& value) {
     std::string clean;

@@ -117,7 +117,8 @@ TEST(NodeActor, another_node_can_spawn_a_registered_type_which_is_restarted_a_bo
       return {[self](const PeerJoined&) { self->quit(caf::make_error(caf::sec::runtime_error)); }};
     }), {}, nullptr};
   }).ok());
-  ASSERT_TRUE(s.types->add_role(Role::decode, [](const SpawnContext&) -> Result<SpawnedActor> { return SpawnedActor{}; }).ok());
+  const auto nobody = [](const SpawnContext&) -> Result<SpawnedActor> { return SpawnedActor{caf::actor{}, {}, nullptr}; };
+  ASSERT_TRUE(s.types->add_role(Role::decode, nobody).ok());
   ASSERT_TRUE(g.log->await("joined s"));
   ASSERT_TRUE(s.log->await("joined g"));
 

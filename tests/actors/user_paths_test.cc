@@ -25,9 +25,9 @@ class Variable {
 };
 
 TEST(UserPaths, a_tilde_is_the_home_directory_at_the_beginning_only) {
-  const Variable home{"HOME", "/home/ada"};
-  EXPECT_EQ(expand_home("~/models/a.gguf"), "/home/ada/models/a.gguf");
-  EXPECT_EQ(expand_home("~"), "/home/ada");
+  const Variable home{"HOME", "/nowhere/ada"};
+  EXPECT_EQ(expand_home("~/models/a.gguf"), "/nowhere/ada/models/a.gguf");
+  EXPECT_EQ(expand_home("~"), "/nowhere/ada");
   for (const std::string path : {"/models/~/a.gguf", "models/a~", "~ada/a.gguf", ""}) EXPECT_EQ(expand_home(path), path);
 }
 
@@ -39,7 +39,7 @@ TEST(UserPaths, without_a_home_variable_the_user_database_says_it) {
 }
 
 TEST(UserPaths, every_path_of_a_cluster_file_may_begin_with_a_tilde) {
-  const Variable home{"HOME", "/home/ada"};
+  const Variable home{"HOME", "/nowhere/ada"};
   const std::string file = testing::TempDir() + "/tilde.yaml";
   std::ofstream{file} << R"(
 model: ~/models/a.gguf
@@ -51,11 +51,11 @@ security: {ca: ~/keys/ca.pem, certificate: "~/keys/{name}.pem", key: "~/keys/{na
 )";
   const auto cluster = load_cluster_file(file);
   ASSERT_TRUE(cluster.ok()) << cluster.error().message;
-  EXPECT_EQ(cluster->model, "/home/ada/models/a.gguf");
-  EXPECT_EQ(cluster->find("both")->model, "/home/ada/models/b.gguf");
-  EXPECT_EQ(cluster->security.ca, "/home/ada/keys/ca.pem");
-  EXPECT_EQ(cluster->security.certificate, "/home/ada/keys/{name}.pem");
-  EXPECT_EQ(cluster->security.key, "/home/ada/keys/{name}.key");
+  EXPECT_EQ(cluster->model, "/nowhere/ada/models/a.gguf");
+  EXPECT_EQ(cluster->find("both")->model, "/nowhere/ada/models/b.gguf");
+  EXPECT_EQ(cluster->security.ca, "/nowhere/ada/keys/ca.pem");
+  EXPECT_EQ(cluster->security.certificate, "/nowhere/ada/keys/{name}.pem");
+  EXPECT_EQ(cluster->security.key, "/nowhere/ada/keys/{name}.key");
 }
 
 }  // namespace

@@ -151,7 +151,8 @@ def a_node_that_cannot_start_says_why_and_ends():
                  f"{{name: scheduler, role: scheduler, control: '127.0.0.1:{free_port()}'}}",
                  f"{{name: mixed, role: mixed, control: '127.0.0.1:{free_port()}', kv_blocks: 16000000}}"]
         with open(path, "w", encoding="utf-8") as file:
-            file.write(f"model: {MODEL}\nchat_template: chatml\nsecurity: {{insecure: true}}\nnodes:\n" + "".join(f"  - {node}\n" for node in nodes))
+            file.write(f"model: {MODEL}\nchat_template: chatml\nsecurity: {{insecure: true}}\nnodes:\n")
+            file.writelines(f"  - {node}\n" for node in nodes)
         for name, words in (("gateway", r"cannot listen on 127\.0\.0\.1:.*http"), ("mixed", "no memory for 16000000 KV blocks")):
             result = baton("node", "--config", path, "--name", name)
             assert result.returncode == 2 and re.search(words, result.stderr), (name, result.returncode, result.stderr)

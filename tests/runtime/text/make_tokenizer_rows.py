@@ -13,7 +13,8 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 
 BLANK = "\u2581"
 WORDS = ["the", "there", "he", "other", "an", "and", "hand", "a", "at", "that"]
-PARTS = [*WORDS, " ", "  ", "   ", "\n", "\t", " \n ", BLANK, "\u00e9", "e\u0301", "\u65e5", "\u3000", "7", "<s>", "</s>", "<t>", "<wide>", "[x]", "<", ">"]
+PARTS = [*WORDS, " ", "  ", "   ", "\n", "\t", " \n ", BLANK, "\u00e9", "e\u0301", "\u65e5", "\u3000", "7",
+         "<s>", "</s>", "<t>", "<wide>", "[x]", "<", ">"]
 FIXED = ["", " ", "  ", "the", " the", "  the", "the hand", "the  hand", BLANK + "the", "<s>the", "<s> the", "the<s>the", " <s>the",
          "the</s>", "the </s>and", "a<t>b", "a <t>b", "<t><t>", "  <wide>  <wide> ", "the\n\u3000<wide>\tand", "<s><wide> and", "[x] [x]",
          "e\u0301<t>", "\u00e9\u65e5", "the\nthe", "<t> ", " <t>"]
@@ -27,7 +28,8 @@ def merges_of(pieces):
 
 def sentencepiece(normalizer, pre_tokenizer, merges=None, byte_fallback=True):
     letters = [BLANK, *sorted(set("".join(WORDS))), "<", ">", "s", "\u00e9", "\n"]
-    longer = [BLANK + "t", "he", BLANK + "a", "an", BLANK + "the", "th", BLANK * 2, "nd", "and", BLANK + "and", "at", "the", BLANK * 4, "there"]
+    longer = [BLANK + "t", "he", BLANK + "a", "an", BLANK + "the", "th", BLANK * 2, "nd", "and", BLANK + "and", "at", "the", BLANK * 4,
+              "there"]
     pieces = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), *letters, *longer]
     merges = merges_of(letters + longer) if merges is None else merges
     tokenizer = Tokenizer(models.BPE({p: i for i, p in enumerate(pieces)}, merges, unk_token="<unk>", byte_fallback=byte_fallback))
@@ -42,7 +44,8 @@ def sentencepiece(normalizer, pre_tokenizer, merges=None, byte_fallback=True):
 
 def byte_level(normalizer, prefix):
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    merges = [("t", "h"), ("th", "e"), ("\u0120", "the"), ("a", "n"), ("an", "d"), ("\u0120", "a"), ("\u0120", "\u0120"), ("\u00c3", "\u00a9")]
+    merges = [("t", "h"), ("th", "e"), ("\u0120", "the"), ("a", "n"), ("an", "d"), ("\u0120", "a"), ("\u0120", "\u0120"),
+              ("\u00c3", "\u00a9")]
     pieces = ["<s>", "</s>", *letters, *(a + b for a, b in merges)]
     tokenizer = Tokenizer(models.BPE({p: i for i, p in enumerate(pieces)}, merges))
     if normalizer:
