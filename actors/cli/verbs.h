@@ -1,5 +1,6 @@
 // The verbs of the program, one file each (verb_*.cc). A verb adds its subcommand and its flags; every flag --some-flag can also be
-// given as BATON_SOME_FLAG. Its callback sets the exit status: 0 done, 1 it failed, 2 it was asked for something impossible.
+// given as BATON_SOME_FLAG. Its callback sets the exit status: 0 done, 1 it failed, 2 it was asked for something impossible
+// (a node: it could not start).
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -82,12 +82,12 @@ def wrong_flags_and_files_get_an_error_that_says_what_to_do():
             (["serve", "--hand-off", "pul"], misused, r"--hand-off: .*pul .*pull.*push_by_layer"),
             (["serve", "--kv-dtype", "f64"], misused, r"--kv-dtype: .*f64 .*bf16"),
             (["serve", "--model", "/nowhere/model.gguf"], misused, r"error: no model at /nowhere/model\.gguf; .*--model"),
-            (["serve", "--model", truncated], failed, r"error: \S*/truncated\.gguf: key tokenizer\.\S+ states \d+ elements, more than"),
-            (["serve", "--model", text], failed, r"error: \S*/text\.gguf: not a GGUF file"),
-            (["serve", "--model", "/dev/null"], misused, r"error: /dev/null"),
+            (["serve", "--model", truncated], misused, r"error: \S*/truncated\.gguf: key tokenizer\.\S+ states \d+ elements, more than"),
+            (["serve", "--model", text], misused, r"error: \S*/text\.gguf: not a GGUF file"),
+            (["serve", "--model", "/dev/null"], failed, r"error: /dev/null"),
             (["serve", "--model", MODEL, "--chat-template", "nonsense"], misused, r"nonsense.*--chat-template takes chatml"),
             (["serve", "--model", MODEL, "--max-model-len", 8193], misused, r"context of 8192.*--max-model-len"),
-            (["serve", "--model", MODEL, "--port", 0, "--kv-blocks", 16_000_000], failed,
+            (["serve", "--model", MODEL, "--port", 0, "--kv-blocks", 16_000_000], misused,
              r"(?s)no memory for 16000000 KV blocks.*cannot start"),
             (["serve", "--model", MODEL, "--port", port], misused, rf"error: 127\.0\.0\.1:{port} is taken .*--port"),
             (["serve", "--prot", 1], misused, r"not expected: .*--prot"),
@@ -98,7 +98,7 @@ def wrong_flags_and_files_get_an_error_that_says_what_to_do():
             (["node", "--config", unknown_key], misused, r"--name is required"),
             (["bench", "--url", f"http://127.0.0.1:{free_port()}"], failed,
              r"error: cannot reach http://127\.0\.0\.1:\d+: Connection refused"),
-            (["serv"], misused, r"subcommand is required"),
+            (["serv"], misused, r'error: no verb "serv"; did you mean "serve"'),
         ]
         for arguments, code, pattern in cases:
             result = baton(*arguments)

@@ -159,7 +159,8 @@ TEST(Completions, gives_usage_with_every_chunk_when_asked_for_continuous_usage) 
     const Reply reply = test.post(path, std::string("{") + fields + "," + options + "}");
     ASSERT_FALSE(reply.events.empty()) << fields;
     for (const std::string& event : reply.events) {
-      if (event != "[DONE]") EXPECT_TRUE(json::parse(event)["usage"].contains("completion_tokens")) << fields << "\n" << event;
+      if (event == "[DONE]") continue;
+      EXPECT_TRUE(json::parse(event)["usage"].contains("completion_tokens")) << fields << "\n" << event;
     }
   }
 }
@@ -171,7 +172,9 @@ TEST(Chat, speaks_of_the_limit_by_the_name_that_the_client_gave) {
       const std::string body = R"({"messages":[{"role":"user","content":"a"}],")" + name + "\":" + value + "}";
       const Reply reply = test.post("/v1/chat/completions", body);
       const json error = json::parse(reply.body)["error"];
-      if (value == "64") EXPECT_EQ(error["param"], name);
+      if (value == "64") {
+        EXPECT_EQ(error["param"], name);
+      }
       EXPECT_THAT(error["message"].get<std::string>(), testing::ContainsRegex((value == "64" ? "lower " : "more than ") + name + "[ ,]"));
     }
   }

@@ -78,7 +78,8 @@ TEST(HostileJson, is_never_repeated_at_length) {
   for (const Body& body : kBodies) {
     for (const std::string& value : values) {
       const Reply reply = test.post(body.path, body.before + value + body.after);
-      if (reply.status != 200) EXPECT_LT(reply.body.size(), 1200u) << body.path << " " << body.before << value.substr(0, 10);
+      if (reply.status == 200) continue;
+      EXPECT_LT(reply.body.size(), 1200u) << body.path << " " << body.before << value.substr(0, 10);
     }
   }
   const std::string more[] = {fmt::format(R"({{"prompt":"a","model":"{}"}})", endless),
