@@ -193,6 +193,9 @@ def wrong_words_are_said_once_by_their_name_before_anything_starts():
         ([*serve, "--kv-dtype", "f64"], r"--kv-dtype: f64 not in \{bf16,f32\}\nRun with --help.*"),
         ([*serve, "--routing", "jqs"], r'error: --routing: unknown routing policy "jqs"; did you mean "jsq"\?'),
         ([*serve, "--assign-deadline-ms", 3600000], r"error: --assign-deadline-ms: must not be over request_deadline_ms"),
+        (["serve", "--port", 0, "--model", "/etc/passwd"], r"error: /etc/passwd: not a GGUF file: .*"),
+        (["serve", "--port", 0, "--model", "/"], r"error: /+config\.json: .*"),
+        ([*serve, "--chat-template", "nosuch"], r'error: there is no chat template "nosuch"; --chat-template takes .*'),
         ([*serve, "--kv-blocks", 1 << 29], r"error: --kv-blocks: must be a whole number from 1 to \d+, not \"536870912\""),
     ]
     for arguments, pattern in cases:
