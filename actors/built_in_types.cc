@@ -4,13 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <random>
 
 #include "actors/gateway/http_server.h"
 #include "actors/gateway_hub.h"
 #include "actors/instance_actor.h"
-#include "actors/instance_host.h"
+#include "actors/instance/instance_host.h"
+#include "actors/node_variables.h"
 #include "actors/scheduler_actor.h"
 #include "runtime/base/random.h"
 #include "runtime/device/cpu_device.h"
@@ -33,14 +33,6 @@ Hello hello_of(const SpawnContext& context) {
   return hello;
 }
 
-// BATON_FAULT=flip_bit:N corrupts the Nth piece that this process sends.
-std::uint64_t piece_to_corrupt() {
-  const char* fault = std::getenv("BATON_FAULT");
-  const std::string_view text = fault == nullptr ? "" : fault;
-  constexpr std::string_view kFlip = "flip_bit:";
-  return text.starts_with(kFlip) ? std::strtoull(fault + kFlip.size(), nullptr, 10) : 0;
-}
-
 std::uint64_t random_token() {
   std::random_device entropy;
   return (std::uint64_t{entropy()} << 32) | entropy();
@@ -51,19 +43,17 @@ struct SizedDevice {
   std::uint32_t blocks = 0;
 };
 
-Result<SizedDevice> make_device(const LoadedModel& model, const InstanceConfig& config) {
-  const char* isa = std::getenv("BATON_ISA");
+Result<SizedDevice> make_device(const LoadedModel& model, const InstanceConfig& config, const std::string& isa) {
   auto device = make_cpu_device(model, {.threads = config.threads,
                                         .block_tokens = config.block_size,
                                         .kv_type = config.kv_dtype,
                                         .max_batch_tokens = std::max(config.prefill_token_budget, config.max_running),
-                                        .max_model_len = std::min(config.max_model_len, model.spec().context),
-                                        .isa = isa == nullptr ? "" : isa});
+                                        .max_model_len = length_of(config, model.spec()),
+                                        .isa = isa});
   if (!device) return device.error();
   const KvLayout& layout = (*device)->layout();
   const std::uint64_t block_bytes = layout.block_bytes() * layout.layers;
-  const std::uint64_t fit = (std::uint64_t{config.kv_memory_mib} << 20) / block_bytes;
-  const auto blocks = config.kv_blocks != 0 ? config.kv_blocks : static_cast<std::uint32_t>(std::max<std::uint64_t>(fit, 1));
+  const std::uint32_t blocks = kv_blocks_of(config, block_bytes);
   if (Status status = (*device)->allocate_kv(blocks); !status) return status.error();
   spdlog::info("kv cache: {} blocks of {} tokens, {} MiB", blocks, layout.block_tokens, blocks * block_bytes >> 20);
   return SizedDevice{std::move(*device), blocks};
@@ -99,6 +89,8 @@ InstanceOptions options_of(const SpawnContext& context, const Device& device, st
 
 Result<SpawnedActor> spawn_instance_type(const SpawnContext& context) {
   const InstanceConfig& config = context.node->instance;
+  const auto variables = node_variables();
+  if (!variables) return variables.error();
   Hello hello = hello_of(context);
   std::vector<TokenId> eos;
   std::unique_ptr<Device> device;
@@ -109,7 +101,7 @@ Result<SpawnedActor> spawn_instance_type(const SpawnContext& context) {
     auto tokenizer = make_tokenizer((*model)->vocabulary());
     if (!tokenizer) return tokenizer.error();
     eos = (*tokenizer)->eos_tokens();
-    auto made = make_device(**model, config);
+    auto made = make_device(**model, config, variables->isa);
     if (!made) return made.error();
     device = std::move(made->device);
     hello.blocks_total = made->blocks;
@@ -126,7 +118,7 @@ Result<SpawnedActor> spawn_instance_type(const SpawnContext& context) {
                                             .port = context.node->data.port,
                                             .token = hello.data_token,
                                             .verify = config.verify_kv,
-                                            .flip_bit_in_piece = piece_to_corrupt()},
+                                            .flip_bit_in_piece = variables->flip_bit_in_piece},
                                            &listener);
     if (made.fabric == nullptr) return Error{ErrorCode::invalid_config, Scope::instance, made.message};
     return std::move(made.fabric);
@@ -174,13 +166,18 @@ std::string served_name(const ClusterConfig& cluster, const std::string& model_p
   return name;
 }
 
-// Prompt and output of one request fit the context and an empty pool of every instance whose size is known.
+std::uint64_t pool_tokens(const InstanceConfig& config, const ModelSpec& model) {
+  const KvLayout layout{model.layers, model.kv_heads, model.head_dim, config.block_size, config.kv_dtype};
+  return std::uint64_t{kv_blocks_of(config, layout.block_bytes() * layout.layers)} * config.block_size;
+}
+
+// Prompt and output of one request fit the context and an empty pool of every instance.
 std::uint32_t longest_request(const ClusterConfig& cluster, const ModelSpec& model) {
-  std::uint64_t longest = std::min(cluster.instances.max_model_len, model.context);
+  std::uint64_t longest = std::min(length_of(cluster.instances, model), model.longest_context());
   for (const NodeConfig& node : cluster.nodes) {
     if (!is_instance(node.role)) continue;
-    longest = std::min<std::uint64_t>(longest, node.instance.max_model_len);
-    if (node.instance.kv_blocks > 0) longest = std::min(longest, std::uint64_t{node.instance.kv_blocks} * node.instance.block_size);
+    longest = std::min<std::uint64_t>(longest, length_of(node.instance, model));
+    longest = std::min(longest, pool_tokens(node.instance, model));
   }
   return static_cast<std::uint32_t>(longest);
 }
@@ -198,6 +195,7 @@ Result<SpawnedActor> spawn_gateway_type(const SpawnContext& context) {
   hello.kv.model_fingerprint = model->fingerprint();
   hello.max_model_len = longest_request(cluster, model->spec());
   GatewayHub hub = spawn_gateway_hub(*context.system, hello, cluster.nodes, *tokenizer);
+  OwnedActor actor{hub.actor};
   const gateway::HttpOptions options{
       .host = context.node->http.host,
       .port = context.node->http.port,
@@ -213,20 +211,21 @@ Result<SpawnedActor> spawn_gateway_type(const SpawnContext& context) {
       .request_deadline = limits.request_deadline,
       .assign_deadline = limits.assign_deadline,
       .max_attempts = limits.max_attempts,
+      .max_choices = limits.max_choices,
   };
   const auto front = std::make_shared<HttpFront>(options, hub.backend, model, *tokenizer);
   if (Status status = front->start(); !status) return status.error();
-  return SpawnedActor{hub.actor, hello, front};
+  return SpawnedActor{std::move(actor), hello, front};
 }
 
 }  // namespace
 
 Status add_built_in_types(ActorTypes& types) {
   for (const Role role : {Role::prefill, Role::decode, Role::mixed}) {
-    if (Status status = types.add(to_string(role), spawn_instance_type); !status) return status;
+    if (Status status = types.add_role(role, spawn_instance_type); !status) return status;
   }
-  if (Status status = types.add(to_string(Role::scheduler), spawn_scheduler_type); !status) return status;
-  return types.add(to_string(Role::gateway), spawn_gateway_type);
+  if (Status status = types.add_role(Role::scheduler, spawn_scheduler_type); !status) return status;
+  return types.add_role(Role::gateway, spawn_gateway_type);
 }
 
 }  // namespace baton

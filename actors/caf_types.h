@@ -15,7 +15,7 @@
 #include <string>
 #include <utility>
 
-#include "actors/instance_event.h"
+#include "actors/instance/instance_event.h"
 #include "actors/lazy_timer.h"
 #include "actors/messages.h"
 #include "actors/steady_time.h"

@@ -15,7 +15,7 @@
 
 #include "actors/filled.h"
 #include "actors/messages.h"
-#include "actors/openssl_errors.h"
+#include "actors/openssl_hooks.h"
 
 namespace baton {
 namespace {
@@ -96,7 +96,7 @@ ControlSystem::~ControlSystem() = default;
 Result<std::unique_ptr<ControlSystem>> ControlSystem::start(const ControlOptions& options) {
   KeyFiles kept;
   if (options.keys) {
-    CHECK(openssl_errors_are_kept_apart(), "link this program with its own SSL_get_error (actors/openssl_errors.h)");
+    CHECK(openssl_calls_come_here(), "link this program with its own functions of OpenSSL (actors/openssl_hooks.h)");
     if (Status status = check_keys(*options.keys); !status) return status.error();
     auto copies = keep_in_memory(*options.keys);
     if (!copies) return copies.error();

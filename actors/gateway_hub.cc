@@ -7,6 +7,7 @@
 #include "actors/caf_types.h"
 #include "actors/request_actor.h"
 #include "runtime/base/random.h"
+#include "runtime/cluster/membership.h"
 
 namespace baton {
 namespace {
@@ -229,12 +230,11 @@ class HubShell {
     if (request != requests_.end()) self_->send(request->second.actor, std::forward<Message>(message));
   }
   void update_ready() {
-    bool prefill = false, decode = false;
+    std::vector<Hello> instances;
     for (const auto& [ref, peer] : peers_) {
-      prefill |= can_prefill(peer.hello->role);
-      decode |= can_decode(peer.hello->role);
+      if (is_instance(peer.hello->role)) instances.push_back(*peer.hello);
     }
-    backend_->set_ready(scheduler_ && prefill && decode);
+    backend_->set_ready(scheduler_ && can_serve(instances));
   }
 
   caf::event_based_actor* self_;

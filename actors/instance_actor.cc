@@ -112,12 +112,15 @@ class InstanceShell {
     host_->sends_completed(event.transfer);
     feed(event);
   }
+  void local(const FabricPeerReady& event) {
+    const auto known = by_fabric_id_.find(event.peer);
+    if (known != by_fabric_id_.end()) feed(KvLinkUp{known->second});
+  }
   void local(const FabricPeerFailed& event) {
     const auto known = by_fabric_id_.find(event.peer);
     if (known == by_fabric_id_.end()) return;
     spdlog::warn("the data plane lost {}: {}", name_of(known->second), event.why);
-    host_->disconnect(known->second);
-    feed(PeerDown{known->second});
+    feed(KvLinkDown{known->second});
     self_->delayed_send(self_, kFabricRetry, RetryFabric{known->second});
   }
 
@@ -179,6 +182,7 @@ caf::behavior instance_behavior(caf::event_based_actor* self, std::shared_ptr<In
       [s](const Grant& m) { s->feed(m); },
       [s](const RenewLease& m) { s->feed(m); },
       [s](const Release& m) { s->feed(m); },
+      [s](const Withdraw& m) { s->feed(m); },
       [s](const StatsRequest& m) { return s->stats(m); },
       [s](const PeerJoined& m) { s->joined(m); },
       [s](const PeerLeft& m) { s->left(m); },

@@ -7,7 +7,7 @@
 
 #include <memory>
 
-#include "actors/instance_host.h"
+#include "actors/instance/instance_host.h"
 #include "runtime/instance/instance_core.h"
 
 namespace baton {

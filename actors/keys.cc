@@ -10,7 +10,6 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 #include <spdlog/fmt/fmt.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +20,8 @@
 #include <fstream>
 #include <memory>
 #include <sstream>
+
+#include "actors/openssl_hooks.h"
 
 namespace baton {
 namespace {
@@ -141,14 +142,6 @@ bool good_name(const std::string& name) {
          std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
 }
 
-Result<std::string> memory_file(const char* label, const std::string& text) {
-  const int fd = ::memfd_create(label, MFD_CLOEXEC);
-  if (fd < 0 || ::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) {
-    return failed(ErrorCode::io_error, fmt::format("cannot keep {} in memory: {}", label, std::strerror(errno)));
-  }
-  return fmt::format("/proc/self/fd/{}", fd);
-}
-
 Status check_chain(const KeyFiles& files, X509* certificate, X509* authority) {
   Store store{X509_STORE_new()};
   X509_STORE_add_cert(store.get(), authority);
@@ -223,17 +216,14 @@ Status check_keys(const KeyFiles& files) {
 }
 
 Result<KeyFiles> keep_in_memory(const KeyFiles& files) {
-  KeyFiles kept;
-  const std::pair<const std::string*, std::string*> all[] = {
-      {&files.certificate, &kept.certificate}, {&files.key, &kept.key}, {&files.authority, &kept.authority}};
-  for (const auto& [from, to] : all) {
-    const auto text = read_file(*from);
-    if (!text) return text.error();
-    auto path = memory_file("baton-keys", *text);
-    if (!path) return path.error();
-    *to = *path;
-  }
-  return kept;
+  const auto certificate = read_file(files.certificate);
+  if (!certificate) return certificate.error();
+  const auto key = read_file(files.key);
+  if (!key) return key.error();
+  const auto authority = read_file(files.authority);
+  if (!authority) return authority.error();
+  const std::string name = hold_identity(*certificate, *key, *authority);
+  return KeyFiles{name, name, name};
 }
 
 }  // namespace baton

@@ -33,8 +33,8 @@ KeyFiles key_files(const std::string& dir, const std::string& name);
 // CAF throws on what this refuses. Errors: not_found, invalid_file, each naming the file and the way out.
 Status check_keys(const KeyFiles& files);
 
-// Copies checked files into this process's memory (memfd), named by /proc/self/fd paths: CAF opens them anew for every
-// connection, and throws should they be gone by then. The copies live as long as the process.
+// Takes checked files into this process's memory and returns the name to give CAF in place of their paths (actors/openssl_hooks.h):
+// it asks for them anew for every connection, and throws should they be gone, or no descriptor be left, by then.
 Result<KeyFiles> keep_in_memory(const KeyFiles& files);
 
 }  // namespace baton

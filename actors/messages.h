@@ -52,7 +52,7 @@ typename Inspector::result_type inspect(Inspector& f, SpawnRefused& x) {
 using WireMessages =
     std::tuple<Hello, HelloAnswer, HelloRefused, Goodbye, LoadReport, StatsRequest, NodeStats, AssignRequest, Assigned,
                AssignRefused, RequestEnded, PrefillRequest, DecodeRequest, StepTokens, PromptScores, AttemptFailed,
-               CancelRequest, Reserve, Offer, Grant, RenewLease, Release, InstanceRef, SpawnActor, SpawnRefused>;
+               CancelRequest, Reserve, Offer, Grant, RenewLease, Release, Withdraw, InstanceRef, SpawnActor, SpawnRefused>;
 
 template <class T, class List>
 struct IsListed;

@@ -7,7 +7,7 @@
 #include <set>
 #include <unordered_map>
 
-#include "actors/address.h"
+#include "actors/network/address.h"
 #include "actors/caf_types.h"
 
 namespace baton {
@@ -106,7 +106,7 @@ class NodeShell {
   };
   struct Child {
     SpawnActor request;
-    caf::actor actor;
+    OwnedActor actor;
     std::deque<Instant> restarts;
   };
   using Children = std::unordered_map<caf::actor_addr, Child>;
@@ -180,7 +180,7 @@ class NodeShell {
   template <class News>
   void tell_role(const News& news) {
     self_->send(parts_.role, news);
-    for (const auto& [address, child] : children_) self_->send(child.actor, news);
+    for (const auto& [address, child] : children_) self_->send(child.actor.get(), news);
   }
 
   // ---- children ----
@@ -188,11 +188,11 @@ class NodeShell {
   Result<caf::actor> spawn_child(const SpawnActor& request, std::deque<Instant> restarts) {
     SpawnContext context = parts_.context;
     context.arguments = request.arguments;
-    auto spawned = parts_.types->spawn(request.type, context);
+    auto spawned = parts_.types->spawn_child(request.type, context);
     if (!spawned) return spawned.error();
-    const caf::actor child = spawned->actor;
+    const caf::actor child = spawned->actor.get();
     self_->monitor(child);
-    children_[child.address()] = {request, child, std::move(restarts)};
+    children_.emplace(child.address(), Child{request, std::move(spawned->actor), std::move(restarts)});
     for (const auto& [name, link] : links_) {
       for (const PeerView& peer : parts_.membership.peers()) {
         if (peer.name != name || peer.state != PeerState::ready) continue;

@@ -12,7 +12,7 @@
 #include <memory>
 #include <string>
 
-#include "actors/connect_probe.h"
+#include "actors/network/connect_probe.h"
 #include "actors/registry.h"
 #include "runtime/cluster/membership.h"
 

@@ -8,13 +8,14 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <cstdlib>
 #include <optional>
 
 #include "actors/built_in_types.h"
 #include "actors/caf_types.h"
 #include "actors/control_system.h"
 #include "actors/node_actor.h"
+#include "actors/node_variables.h"
+#include "actors/user_paths.h"
 #include "runtime/base/hash.h"
 
 namespace baton {
@@ -23,7 +24,7 @@ namespace {
 Error misconfigured(std::string message) { return Error{ErrorCode::invalid_config, Scope::instance, std::move(message)}; }
 
 // SIGTERM and SIGINT are waited for, never caught. The main thread calls this before any other thread is started, so that all
-// inherit the mask; SIGUSR2 wakes the main thread when its role's actor died.
+// inherit the mask; SIGUSR2 wakes the main thread when one of the node's actors died.
 sigset_t block_signals() {
   sigset_t set;
   sigemptyset(&set);
@@ -35,7 +36,7 @@ sigset_t block_signals() {
   return set;
 }
 
-// Greater at every start: the clock may have been set back, but not by years.
+// Another at every start, and greater unless the clock was set back: then the cluster takes it once the last one is known to be down.
 Incarnation incarnation_now() {
   const auto since_epoch = std::chrono::system_clock::now().time_since_epoch();
   return Incarnation{static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since_epoch).count())};
@@ -80,7 +81,7 @@ class Node {
                                .arguments = {}};
     auto spawned = types_->spawn(to_string(config_.role), context);
     if (!spawned) return spawned.error();
-    role_ = spawned->actor;
+    role_ = spawned->actor.hand_over();
     front_ = spawned->front;
     probe_ = std::make_shared<ConnectProbe>();
     const pid_t main_thread = ::gettid();
@@ -91,11 +92,10 @@ class Node {
                               .role = role_,
                               .types = types_,
                               .context = context,
-                              .on_role_down = [this, main_thread](const std::string& why) {
-                                spdlog::critical("the {}'s actor ended: {}", to_string(config_.role), why);
-                                role_down_ = true;
-                                ::tgkill(::getpid(), main_thread, SIGUSR2);
-                              }});
+                              .on_role_down = [this, main_thread](const std::string& why) { gave_way("role", why, main_thread); }});
+    node_->attach_functor([this, main_thread](const caf::error& reason) {
+      if (reason != caf::exit_reason::user_shutdown) gave_way("node", control_->system().render(reason), main_thread);
+    });
     const auto port = control_->publish(node_, config_.control.host, config_.control.port);
     return port ? ok() : Status{port.error()};
   }
@@ -113,9 +113,15 @@ class Node {
     self->receive([](Drained) {}, caf::after(limit) >> [] { spdlog::warn("not everything was finished in time"); });
   }
 
-  bool role_down() const { return role_down_; }
+  bool actor_down() const { return actor_down_; }
 
  private:
+  void gave_way(const char* which, const std::string& why, pid_t main_thread) {
+    spdlog::critical("the {} actor of {} ended: {}", which, config_.name, why);
+    actor_down_ = true;
+    ::tgkill(::getpid(), main_thread, SIGUSR2);
+  }
+
   ClusterConfig cluster_;
   NodeConfig config_;
   std::unique_ptr<ControlSystem> control_;
@@ -124,7 +130,7 @@ class Node {
   caf::actor role_;
   caf::actor node_;
   std::shared_ptr<Front> front_;
-  std::atomic<bool> role_down_{false};
+  std::atomic<bool> actor_down_{false};
 };
 
 // Until a signal comes. Says once on stdout that the node is ready.
@@ -146,13 +152,6 @@ void wait_for_signal(const Node& node, const sigset_t& signals) {
 
 }  // namespace
 
-std::string default_model_path() {
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  const std::string base = cache != nullptr && *cache != '\0' ? cache : std::string{home == nullptr ? "" : home} + "/.cache";
-  return base + "/baton/SmolLM2-135M-Instruct.Q4_1.gguf";
-}
-
 Result<std::optional<KeyFiles>> keys_of(const SecurityConfig& security, const std::string& node) {
   if (security.insecure) return std::optional<KeyFiles>{};
   const auto named = [&](std::string path) {
@@ -169,27 +168,28 @@ Result<std::optional<KeyFiles>> keys_of(const SecurityConfig& security, const st
   return std::optional{files};
 }
 
-Status run_node(ClusterConfig cluster, const NodeOptions& options) {
+NodeEnd run_node(ClusterConfig cluster, const NodeOptions& options) {
+  if (const auto variables = node_variables(); !variables) return {false, variables.error()};
   const NodeConfig* config = cluster.find(options.name);
   if (config == nullptr) {
     std::string names;
     for (const NodeConfig& node : cluster.nodes) names += (names.empty() ? "" : ", ") + node.name;
-    return misconfigured(fmt::format("the cluster file has no node \"{}\"; it has: {}", options.name, names));
+    return {false, misconfigured(fmt::format("the cluster file has no node \"{}\"; it has: {}", options.name, names))};
   }
   NodeConfig own = *config;
   if (own.model.empty()) own.model = cluster.model.empty() ? default_model_path() : cluster.model;
   const sigset_t signals = block_signals();
   Node node{std::move(cluster), own};
-  if (Status status = node.start(); !status) return status;
+  if (Status status = node.start(); !status) return {false, status};
   wait_for_signal(node, signals);
-  if (node.role_down()) {
-    return Error{ErrorCode::internal, Scope::instance, fmt::format("{}: its {} ended; start it again", own.name, to_string(own.role))};
+  if (node.actor_down()) {
+    return {true, Error{ErrorCode::internal, Scope::instance, fmt::format("an actor of {} ended; start it again", own.name)}};
   }
   spdlog::info("draining");
   sigset_t interrupts = signals;
   ::pthread_sigmask(SIG_UNBLOCK, &interrupts, nullptr);    // a second signal ends the process at once
   node.drain(options.drain);
-  return ok();
+  return {true, ok()};
 }
 
 }  // namespace baton

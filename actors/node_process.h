@@ -19,15 +19,19 @@ struct NodeOptions {
   Duration drain = Milliseconds{10000};
 };
 
-// Returns when the node ended by a signal. Errors: whatever keeps it from starting, or `internal` when its role's actor died, which
-// only a new process repairs. Call from the main thread, before any other thread is started.
-Status run_node(ClusterConfig cluster, const NodeOptions& options);
+// Exit status of a node that could not start: whatever kept it from that, another try would meet again.
+inline constexpr int kCannotStart = 2;
+
+struct NodeEnd {
+  bool started = false;
+  Status status = ok();                  // not started: what keeps it from that; started: `internal`, when its role's actor died,
+};                                       // which only a new process repairs
+
+// Returns when the node ended by a signal or could not start. Call from the main thread, before any other thread is started.
+NodeEnd run_node(ClusterConfig cluster, const NodeOptions& options);
 
 // The key files that the cluster's security section names for a node; nothing when insecure by name. Errors: invalid_config, when
 // there is neither.
 Result<std::optional<KeyFiles>> keys_of(const SecurityConfig& security, const std::string& node);
-
-// ${XDG_CACHE_HOME:-~/.cache}/baton/SmolLM2-135M-Instruct.Q4_1.gguf
-std::string default_model_path();
 
 }  // namespace baton

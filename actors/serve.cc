@@ -14,20 +14,24 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "actors/child_process.h"
 #include "actors/keys.h"
-#include "actors/local_ports.h"
+#include "actors/network/local_ports.h"
 #include "actors/node_process.h"
+#include "actors/node_variables.h"
 #include "actors/run_directory.h"
 #include "actors/steady_time.h"
+#include "actors/user_paths.h"
+#include "runtime/text/servable_model.h"
 
 namespace baton {
 namespace {
 
 constexpr Duration kBackoffFirst = Milliseconds{100};
 constexpr Duration kBackoffMost = Milliseconds{5000};
-constexpr Duration kQuiet = Milliseconds{30000};         // a child that ran so long starts anew with the first backoff
 constexpr Duration kEndLimit = Milliseconds{5000};       // for the others, once the gateway ended
 
 Error wrong(ErrorCode code, std::string message) { return Error{code, Scope::instance, std::move(message)}; }
@@ -36,9 +40,8 @@ struct Child {
   std::string name;
   Role role = Role::mixed;
   pid_t pid = -1;                        // -1: not running
-  Instant started;
   Instant start_at;                      // when not running
-  Duration backoff = kBackoffFirst;
+  Duration backoff = kBackoffFirst;      // before the next start; doubles until the child was ready
   bool gone = false;                     // not to be started again
 };
 
@@ -49,7 +52,7 @@ class Supervisor {
     for (const NodeConfig& node : cluster.nodes) children_.push_back({.name = node.name, .role = node.role});
   }
   ~Supervisor() {
-    for (const int fd : {signals_, pipe_[0], pipe_[1], nowhere_}) {
+    for (const int fd : {signals_, pipe_[0], pipe_[1]}) {
       if (fd >= 0) ::close(fd);
     }
   }
@@ -78,19 +81,16 @@ class Supervisor {
     for (const int signal : {SIGTERM, SIGINT, SIGCHLD}) sigaddset(&set, signal);
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     signals_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    nowhere_ = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
-    if (signals_ >= 0 && nowhere_ >= 0 && ::pipe2(pipe_, O_CLOEXEC | O_NONBLOCK) == 0) return ok();
+    if (signals_ >= 0 && ::pipe2(pipe_, O_CLOEXEC | O_NONBLOCK) == 0) return ok();
     return wrong(ErrorCode::io_error, fmt::format("cannot watch processes: {}", std::strerror(errno)));
   }
 
   void start_due() {
     for (Child& child : children_) {
       if (child.pid >= 0 || child.gone || child.start_at > steady_now()) continue;
-      const bool gateway = child.role == Role::gateway;
       const auto pid = start_self({"node", "--config", directory_.path() + "/cluster.yaml", "--name", child.name, "--log",
                                    options_.log, "--drain-seconds", std::to_string(options_.drain.count() / 1'000'000'000)},
-                                  gateway ? pipe_[1] : nowhere_);
-      child.started = steady_now();
+                                  pipe_[1]);
       if (pid) {
         child.pid = *pid;
       } else {
@@ -101,7 +101,6 @@ class Supervisor {
   }
 
   void put_off(Child& child) {
-    if (steady_now() - child.started > kQuiet) child.backoff = kBackoffFirst;
     child.pid = -1;
     child.start_at = steady_now() + child.backoff;
     child.backoff = std::min(child.backoff * 2, kBackoffMost);
@@ -118,16 +117,21 @@ class Supervisor {
     ::poll(polled, 2, static_cast<int>(wait_ms));
   }
 
-  // The gateway's `ready http://...` becomes ours, once; later ones are of its restarts.
+  // Children say `ready NAME ADDRESS`, the gateway `ready http://...`: that becomes ours, once; later ones are of its restarts.
   void read_stdout() {
     char bytes[256];
-    for (ssize_t got; (got = ::read(pipe_[0], bytes, sizeof bytes)) > 0;) from_gateway_.append(bytes, static_cast<std::size_t>(got));
-    for (std::size_t end; (end = from_gateway_.find('\n')) != std::string::npos; from_gateway_.erase(0, end + 1)) {
-      if (told_) continue;
-      told_ = true;
-      std::printf("%s\n", from_gateway_.substr(0, end).c_str());
-      std::fflush(stdout);
+    for (ssize_t got; (got = ::read(pipe_[0], bytes, sizeof bytes)) > 0;) said_.append(bytes, static_cast<std::size_t>(got));
+    for (std::size_t end; (end = said_.find('\n')) != std::string::npos; said_.erase(0, end + 1)) is_ready(said_.substr(0, end));
+  }
+  void is_ready(const std::string& line) {
+    const bool gateway = line.starts_with("ready http");
+    for (Child& child : children_) {
+      const bool said_so = gateway ? child.role == Role::gateway : line.starts_with("ready " + child.name + " ");
+      if (said_so) child.backoff = kBackoffFirst;
     }
+    if (!gateway || std::exchange(told_, true)) return;
+    std::printf("%s\n", line.c_str());
+    std::fflush(stdout);
   }
 
   // True when one asks to end.
@@ -144,11 +148,11 @@ class Supervisor {
       if (pid < 0) break;
       const auto child = std::find_if(children_.begin(), children_.end(), [&](const Child& c) { return c.pid == pid; });
       if (child == children_.end()) continue;
-      const bool misused = WIFEXITED(status) && WEXITSTATUS(status) == 2;
+      const bool cannot_start = WIFEXITED(status) && WEXITSTATUS(status) == kCannotStart;
       put_off(*child);
       if (stopping_) continue;
-      if (misused && !told_) {
-        return wrong(ErrorCode::internal, fmt::format("{} cannot start; its own words are above", child->name));
+      if (cannot_start && !told_) {
+        return wrong(ErrorCode::invalid_config, fmt::format("{} cannot start; its own words are above", child->name));
       }
       if (!options_.restart) {
         child->gone = true;
@@ -194,9 +198,8 @@ class Supervisor {
   const RunDirectory& directory_;
   std::vector<Child> children_;
   int signals_ = -1;
-  int pipe_[2] = {-1, -1};               // the gateway's stdout
-  int nowhere_ = -1;                     // the others'
-  std::string from_gateway_;
+  int pipe_[2] = {-1, -1};               // the children's stdout
+  std::string said_;                     // on it, not yet a whole line
   bool told_ = false;                    // that the cluster is ready
   bool stopping_ = false;
   bool impatient_ = false;
@@ -228,13 +231,37 @@ NodeConfig make_node(const ServeOptions& options, std::string name, Role role) {
   return node;
 }
 
+// What every process of it would refuse by, said once, before there is one.
+Status check_model(const ClusterConfig& cluster, const std::string& model, std::uint32_t max_model_len) {
+  std::error_code error;
+  if (!std::filesystem::exists(model, error)) {
+    return wrong(ErrorCode::not_found, fmt::format("no model at {}; run examples/quickstart.sh --build-only to fetch the default one, "
+                                                   "or give --model a GGUF file or a Hugging Face directory", model));
+  }
+  const auto checked = check_servable(model, cluster.chat_template, max_model_len);
+  if (!checked) return checked.error();
+  return checked->no_chat ? Status{*checked->no_chat} : ok();
+}
+
+// What is wrong in the file that was made of flags, by the flag: "cluster.yaml:9: scheduler.routing: WHAT" is "--routing: WHAT".
+Error by_flag(Error error) {
+  const std::string& key = error.parameter;
+  const std::size_t at = key.empty() ? std::string::npos : error.message.find(key + ": ");
+  if (at == std::string::npos) return error;
+  std::string flag = key.substr(key.find_last_of('.') + 1);
+  if (flag == "http") flag = "host";
+  if (flag == "served_name") flag = "served_model_name";
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  error.message = fmt::format("--{}: {}", flag, error.message.substr(at + key.size() + 2));
+  return error;
+}
+
 Status check_before_start(const ClusterConfig& cluster) {
+  std::set<std::pair<std::string, std::uint32_t>> models;
   for (const NodeConfig& node : cluster.nodes) {
     const std::string& model = node.model.empty() ? cluster.model : node.model;
-    std::error_code error;
-    if (node.role != Role::scheduler && !std::filesystem::exists(model, error)) {
-      return wrong(ErrorCode::not_found, fmt::format("no model at {}; run examples/quickstart.sh --build-only to fetch the default one, "
-                                                     "or give --model a GGUF file or a Hugging Face directory", model));
+    if (node.role != Role::scheduler && models.emplace(model, node.instance.max_model_len).second) {
+      if (Status status = check_model(cluster, model, node.instance.max_model_len); !status) return status;
     }
     if (node.role == Role::gateway) {
       if (Status status = check_free(node.http.host, node.http.port); !status) return status;
@@ -258,7 +285,7 @@ Result<ClusterConfig> plan_cluster(const ServeOptions& options) {
                                               "instance that does both");
   }
   ClusterConfig cluster = options.cluster;
-  if (cluster.model.empty()) cluster.model = default_model_path();
+  cluster.model = cluster.model.empty() ? default_model_path() : expand_home(cluster.model);
   ServeOptions with_model = options;
   with_model.cluster.model = cluster.model;
   cluster.nodes = {make_node(with_model, "gateway", Role::gateway), make_node(with_model, "scheduler", Role::scheduler)};
@@ -273,7 +300,8 @@ Result<ClusterConfig> plan_cluster(const ServeOptions& options) {
 }
 
 Status serve(const ServeOptions& options) {
-  auto cluster = options.config.empty() ? plan_cluster(options) : load_cluster_config(options.config);
+  if (const auto variables = node_variables(); !variables) return variables.error();
+  auto cluster = options.config.empty() ? plan_cluster(options) : load_cluster_file(options.config);
   if (!cluster) return cluster.error();
   if (cluster->model.empty()) cluster->model = default_model_path();
   if (Status status = check_before_start(*cluster); !status) return status;
@@ -289,7 +317,11 @@ Status serve(const ServeOptions& options) {
   if (!security.insecure && security.certificate.empty()) {
     if (Status status = make_keys(*cluster, *directory); !status) return status;
   }
-  if (Status status = directory->write("cluster.yaml", to_yaml(*cluster)); !status) return status;
+  const std::string file = to_yaml(*cluster);
+  if (const auto read = parse_cluster_config(file, "cluster.yaml"); !read) {
+    return options.config.empty() ? by_flag(read.error()) : read.error();
+  }
+  if (Status status = directory->write("cluster.yaml", file); !status) return status;
   Supervisor supervisor{options, *cluster, *directory};
   return supervisor.run();
 }

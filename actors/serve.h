@@ -33,7 +33,8 @@ struct ServeOptions {
 Result<ClusterConfig> plan_cluster(const ServeOptions& options);
 
 // Runs until a signal. Prints `ready http://HOST:PORT` on stdout when requests can be served. Errors, all before anything is
-// started: invalid_argument, address_in_use, not_found (the model); then io_error, internal (a child that cannot start at all).
+// started: invalid_argument, address_in_use, not_found (the model), check_servable's; then io_error, invalid_config (a child that cannot
+// start at all).
 Status serve(const ServeOptions& options);
 
 }  // namespace baton

@@ -1,5 +1,7 @@
 #include "kernels/isa.h"
 
+#include <utility>
+
 namespace baton::kernels {
 
 bool isa_present(Isa isa) {
@@ -19,6 +21,24 @@ bool isa_present(Isa isa) {
 Isa best_isa() {
   if (isa_present(Isa::avx512)) return Isa::avx512;
   return isa_present(Isa::avx2) ? Isa::avx2 : Isa::scalar;
+}
+
+std::string cpu_features() {
+  const std::pair<const char*, bool> known[] = {
+      {"avx2", __builtin_cpu_supports("avx2")},
+      {"fma", __builtin_cpu_supports("fma")},
+      {"avx512f", __builtin_cpu_supports("avx512f")},
+      {"avx512bw", __builtin_cpu_supports("avx512bw")},
+      {"avx512vl", __builtin_cpu_supports("avx512vl")},
+      {"avx512dq", __builtin_cpu_supports("avx512dq")},
+      {"avx512vnni", __builtin_cpu_supports("avx512vnni")},
+      {"avx512bf16", __builtin_cpu_supports("avx512bf16")},
+  };
+  std::string features;
+  for (const auto& [name, present] : known) {
+    if (present) features += (features.empty() ? "" : " ") + std::string(name);
+  }
+  return features;
 }
 
 const char* to_string(Isa isa) {

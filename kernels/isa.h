@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace baton::kernels {
@@ -18,6 +19,7 @@ inline constexpr Isa kAllIsas[] = {Isa::scalar, Isa::avx2, Isa::avx512};
 bool isa_present(Isa isa);   // on this CPU, under this operating system
 Isa best_isa();              // the last one of kAllIsas that is present
 const char* to_string(Isa isa);
+std::string cpu_features();  // of those that the kernels are compiled for, what this CPU has: "avx2 fma avx512f"
 std::optional<Isa> parse_isa(std::string_view name);
 
 }  // namespace baton::kernels

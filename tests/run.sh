@@ -40,4 +40,4 @@ mkdir -p "$suite"
 selection=(--label-exclude 'slow|e2e|fuzz')
 [ $all = 1 ] && selection=()
 cd "$suite"
-exec ctest --output-on-failure --no-tests=error -j "$(nproc)" "${selection[@]}" "$@"
+ctest --output-on-failure --no-tests=error -j "$(nproc)" "${selection[@]}" "$@"

@@ -58,11 +58,13 @@ class FabricListener {
   virtual ~FabricListener() = default;
   virtual void on_slots_landed(Transfer transfer, const std::vector<std::uint32_t>& slots,
                                const std::vector<std::uint64_t>& digests) = 0;
+  // no_grant says nothing about the transfer named: anyone may name it. Every other reason is its own sender's doing.
   virtual void on_slot_rejected(Transfer transfer, std::uint32_t slot, RejectReason reason) = 0;
   virtual void on_transfer_failed(Transfer transfer, const std::string& why) = 0;          // receiver's side
   // Sender's side, once per transfer, after close_sends or abort_sends: nothing is outstanding, the memory is the caller's again.
   virtual void on_sends_complete(Transfer transfer, bool failed) = 0;
-  virtual void on_peer_failed(PeerId peer, const std::string& why) = 0;
+  virtual void on_peer_ready(PeerId peer) = 0;               // connect() is done: it has admitted this process
+  virtual void on_peer_failed(PeerId peer, const std::string& why) = 0;      // nothing of its connections is left
 };
 
 struct FabricOptions {
@@ -97,7 +99,7 @@ class Fabric {
   virtual std::string address() const = 0;                       // host:port of the listener
   virtual const char* transport_name() const = 0;                // label of metrics: "ucx", "fake"
 
-  // Makes `peer` reachable for sends. Reported by on_peer_failed if it cannot be reached in time. `token` is the peer listener's.
+  // Makes `peer` reachable for sends: on_peer_ready, or on_peer_failed if it cannot be reached in time. `token` is its listener's.
   virtual void connect(PeerId peer, const std::string& address, std::uint64_t token) = 0;
   // A peer that is known to be dead or gone: sends fail at once, grants to it fail, its endpoint is force-closed. The peer, if it
   // lives, hears of it as a failure; here on_peer_failed is not called. Afterwards connect() may be called anew.

@@ -56,6 +56,7 @@ void FakeFabric::open_link(PeerId peer, const std::string& address, std::uint64_
   if (there->inbound_.contains(options_.self)) there->fail_peer(options_.self, "it connected anew", false);
   there->inbound_.insert(options_.self);
   outbound_[peer] = {++links_, {}};
+  listener_->on_peer_ready(peer);
 }
 
 // A peer fails as a whole, and the other side learns of it.

@@ -31,6 +31,7 @@ bool GrantTable::live(Transfer transfer, PeerId from) const {
 }
 
 Landing GrantTable::land(PeerId from, const PieceHeader& header, std::span<const std::byte> payload, bool move_bytes) {
+  if (!live(header.transfer, from)) return reject_all(header, RejectReason::no_grant);
   if (move_bytes && header.payload_bytes() != payload.size()) return reject_all(header, RejectReason::malformed);
   Landing landing;
   std::size_t offset = 0;

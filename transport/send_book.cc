@@ -102,8 +102,6 @@ void SendBook::piece_done(Transfer transfer, bool ok) {
   finish_if_over(transfer, state);
 }
 
-bool SendBook::has_work(PeerId to) const { return turns_.contains(to); }
-
 void SendBook::finish_if_over(Transfer transfer, State& state) {
   if (!state.closed || state.in_flight > 0 || !state.queue.empty()) return;
   finished_.push_back({transfer, state.failed});

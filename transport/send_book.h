@@ -49,7 +49,6 @@ class SendBook {
   std::optional<OutgoingPiece> next(PeerId to, std::size_t max_bytes);
   void piece_done(Transfer transfer, bool ok);
 
-  bool has_work(PeerId to) const;
   std::vector<FinishedSends> take_finished();
 
  private:

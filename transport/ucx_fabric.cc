@@ -49,6 +49,7 @@ class UcxFabric final : public Fabric {
     links_ = std::make_unique<UcxLinks>(
         *worker_,
         UcxLinks::Options{options_.self, options_.token, options_.piece_bytes, options_.connect_deadline_ns},
+        [this](PeerId peer) { listener_->on_peer_ready(peer); },
         [this](PeerId peer, const std::string& reason, bool ours) { peer_failed(peer, reason, ours); });
     sender_ = std::make_unique<UcxSender>(*links_, std::move(out), options_, counters_);
     receiver_ = std::make_unique<UcxReceiver>(*worker_, *links_, grants_, std::move(in), counters_,

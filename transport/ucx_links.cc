@@ -7,8 +7,8 @@
 
 namespace baton::transport {
 
-UcxLinks::UcxLinks(UcxWorker& worker, Options options, PeerFailed peer_failed)
-    : worker_(worker), options_(options), peer_failed_(std::move(peer_failed)) {}
+UcxLinks::UcxLinks(UcxWorker& worker, Options options, PeerReady peer_ready, PeerFailed peer_failed)
+    : worker_(worker), options_(options), peer_ready_(std::move(peer_ready)), peer_failed_(std::move(peer_failed)) {}
 
 bool UcxLinks::start(std::string& why) {
   return worker_.set_handler(kHello, on_hello, this, why) && worker_.set_handler(kWelcome, on_welcome, this, why) &&
@@ -152,6 +152,7 @@ void UcxLinks::handle_welcome(const LinkPtr& link, std::span<const std::byte> by
   link->max_piece_bytes = welcome->max_piece_bytes;
   link->deadline = kNever;
   link->ready = true;
+  peer_ready_(link->peer);
 }
 
 // ---- looking up

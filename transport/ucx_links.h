@@ -53,8 +53,9 @@ class UcxLinks {
   };
   // peer_failed(peer, why, ours): its links are closed already; `ours` when our own disconnect is the cause.
   using PeerFailed = std::function<void(PeerId, const std::string& why, bool ours)>;
+  using PeerReady = std::function<void(PeerId)>;           // its outbound link is
 
-  UcxLinks(UcxWorker& worker, Options options, PeerFailed peer_failed);
+  UcxLinks(UcxWorker& worker, Options options, PeerReady peer_ready, PeerFailed peer_failed);
   bool start(std::string& why);
 
   void connect(PeerId peer, const std::string& address, std::uint64_t token, std::int64_t now);
@@ -99,6 +100,7 @@ class UcxLinks {
 
   UcxWorker& worker_;
   const Options options_;
+  const PeerReady peer_ready_;
   const PeerFailed peer_failed_;
   std::unordered_map<ucp_ep_h, LinkPtr> by_endpoint_;
   std::unordered_map<PeerId, LinkPtr> outbound_, inbound_;

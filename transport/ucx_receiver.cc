@@ -26,8 +26,8 @@ ucs_status_t UcxReceiver::take(std::span<const std::byte> encoded, void* data, s
     landed_(header->transfer, grants_.reject_all(*header, reason));
     return UCS_OK;
   };
-  if (header->payload_bytes() != bytes) return reject(RejectReason::malformed);
   if (!grants_.live(header->transfer, link->peer)) return reject(RejectReason::no_grant);
+  if (header->payload_bytes() != bytes) return reject(RejectReason::malformed);
   if ((message->recv_attr & UCP_AM_RECV_ATTR_FLAG_RNDV) == 0) {
     landed_(header->transfer, grants_.land(link->peer, *header, {static_cast<const std::byte*>(data), bytes}));
     return UCS_OK;

@@ -14,7 +14,9 @@ void UcxSender::send(PeerId to, Transfer transfer, std::vector<SlotToSend> slots
 
 bool UcxSender::pump() {
   bool sent = false;
-  for (const LinkPtr& link : links_.ready_outbound()) {
+  const auto ready = links_.ready_outbound();
+  for (std::size_t i = 0; i < ready.size(); ++i) {
+    const LinkPtr& link = ready[(i + turn_) % ready.size()];
     if (staging_->empty()) break;
     if (link->pieces_in_flight >= static_cast<int>(kPiecesPerPeer)) continue;
     const std::size_t largest = std::min<std::size_t>(staging_->buffer_bytes(), link->max_piece_bytes);
@@ -23,6 +25,7 @@ bool UcxSender::pump() {
       sent = true;
     }
   }
+  ++turn_;                                       // who comes first when staging is short takes turns
   return sent;
 }
 

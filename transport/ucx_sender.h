@@ -57,6 +57,7 @@ class UcxSender {
   SendBook book_;
   std::uint64_t pieces_ = 0;
   int in_flight_ = 0;
+  std::size_t turn_ = 0;
 };
 
 }  // namespace baton::transport

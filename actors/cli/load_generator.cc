@@ -23,7 +23,8 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
-http::request<http::string_body> request_of(const std::string& host, const std::string& method, const std::string& path, const std::string& body) {
+http::request<http::string_body> request_of(const std::string& host, const std::string& method, const std::string& path,
+                                            const std::string& body) {
   http::request<http::string_body> request(http::string_to_verb(method), path, 11);
   request.set(http::field::host, host);
   request.set(http::field::content_type, "application/json");
@@ -144,7 +145,8 @@ void Exchange::on_data() {
   for (std::size_t stop; (stop = body.find("\n\n", seen_)) != std::string::npos; seen_ = stop + 2) {
     const std::string_view event(body.data() + seen_, stop - seen_);
     if (event == "data: [DONE]") done_ = true;
-    else if (event.find("\"error\":") != std::string_view::npos && event.find("\"choices\"") == std::string_view::npos) record.error = std::string(event);
+    else if (event.find("\"error\":") != std::string_view::npos && event.find("\"choices\"") == std::string_view::npos)
+      record.error = std::string(event);
     else if (event.find("\"choices\":[{") != std::string_view::npos) record.token_s.push_back(run_.now());
   }
 }
@@ -164,7 +166,8 @@ void Exchange::end(const std::string& error) {
 }
 
 Error unreachable(const std::string& host, const std::string& port, const std::string& why) {
-  return Error{ErrorCode::peer_unreachable, Scope::peer, fmt::format("cannot reach http://{}:{}: {}; is the server up? (baton serve)", host, port, why)};
+  return Error{ErrorCode::peer_unreachable, Scope::peer,
+               fmt::format("cannot reach http://{}:{}: {}; is the server up? (baton serve)", host, port, why)};
 }
 
 }  // namespace

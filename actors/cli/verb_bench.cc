@@ -9,6 +9,7 @@
 
 #include "actors/cli/load_report.h"
 #include "actors/cli/verbs.h"
+#include "actors/descriptor_limit.h"
 #include "runtime/base/ids.h"
 
 namespace baton::cli {
@@ -29,18 +30,21 @@ struct BenchFlags {
 
 // Text to cut prompts from; every request starts elsewhere in it, so that none is the prefix of another.
 constexpr const char* kText =
-    "In the morning the harbour was quiet and the boats lay still on the water. A clerk counted the crates on the quay, wrote each number in a "
-    "narrow book, and compared it with the list that the captain had left the night before. Three were missing. He asked the porter, who had "
-    "seen nothing; the porter asked the guard, who had heard a cart at two o'clock and thought nothing of it, since carts came at every hour. ";
+    "In the morning the harbour was quiet and the boats lay still on the water. A clerk counted the crates on the quay, wrote each "
+    "number in a narrow book, and compared it with the list that the captain had left the night before. Three were missing. He asked "
+    "the porter, who had seen nothing; the porter asked the guard, who had heard a cart at two o'clock and thought nothing of it, "
+    "since carts came at every hour. ";
 
 Result<std::vector<TokenId>> text_tokens(const std::string& host, const std::string& port, std::size_t at_least) {
   std::string text;
   while (text.size() < at_least * 8) text += kText;
-  const auto answer = http_call(host, port, "POST", "/tokenize", nlohmann::json{{"prompt", text}, {"add_special_tokens", false}}.dump(), 30);
+  const auto answer = http_call(host, port, "POST", "/tokenize",
+                                nlohmann::json{{"prompt", text}, {"add_special_tokens", false}}.dump(), 30);
   if (!answer) return answer.error();
   const auto body = nlohmann::json::parse(answer->body, nullptr, false);
   if (answer->status != 200 || !body.is_object() || !body.contains("tokens")) {
-    return Error{ErrorCode::unsupported, Scope::peer, fmt::format("the server answered /tokenize with {}: {}", answer->status, answer->body.substr(0, 200))};
+    return Error{ErrorCode::unsupported, Scope::peer,
+                 fmt::format("the server answered /tokenize with {}: {}", answer->status, answer->body.substr(0, 200))};
   }
   return body["tokens"].get<std::vector<TokenId>>();
 }
@@ -58,6 +62,7 @@ std::vector<std::string> make_bodies(const BenchFlags& flags, const std::vector<
 }
 
 int bench(const BenchFlags& flags) {
+  raise_descriptor_limit();
   std::smatch parts;
   if (!std::regex_match(flags.url, parts, std::regex(R"(http://([^:/]+)(?::(\d+))?/?)"))) {
     return report({ErrorCode::invalid_argument, Scope::request, fmt::format("--url {} is no http://HOST:PORT", flags.url)});
@@ -72,7 +77,9 @@ int bench(const BenchFlags& flags) {
   plan.rate = flags.rate;
   plan.seed = flags.seed;
   if (::isatty(STDERR_FILENO)) {
-    plan.progress = [&](std::size_t ended) { std::fprintf(stderr, "\r%zu of %u requests%s", ended, flags.requests, ended == flags.requests ? "\n" : ""); };
+    plan.progress = [&](std::size_t ended) {
+      std::fprintf(stderr, "\r%zu of %u requests%s", ended, flags.requests, ended == flags.requests ? "\n" : "");
+    };
   }
   const auto records = run_load(plan);
   if (!records) return report(records.error());

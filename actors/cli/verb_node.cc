@@ -1,11 +1,11 @@
-#include <cstdlib>
 #include <memory>
 #include <string>
 
 #include "actors/cli/verbs.h"
+#include "actors/descriptor_limit.h"
 #include "actors/node_process.h"
+#include "actors/user_paths.h"
 #include "runtime/base/log.h"
-#include "runtime/config/cluster_config.h"
 
 namespace baton::cli {
 namespace {
@@ -19,12 +19,15 @@ struct NodeFlags {
 };
 
 int run(const NodeFlags& flags) {
-  auto cluster = load_cluster_config(flags.config);
+  raise_descriptor_limit();
+  auto cluster = load_cluster_file(flags.config);
   if (!cluster) return report(cluster.error());
   cluster->security.insecure |= flags.insecure;
   start_log(flags.name, flags.log);
-  const Status status = run_node(std::move(*cluster), {.name = flags.name, .drain = std::chrono::seconds{flags.drain_seconds}});
-  return status ? kDone : report(status.error());
+  const NodeEnd end = run_node(std::move(*cluster), {.name = flags.name, .drain = std::chrono::seconds{flags.drain_seconds}});
+  if (end.status) return kDone;
+  const int status = report(end.status.error());
+  return end.started ? status : kCannotStart;
 }
 
 }  // namespace
@@ -34,7 +37,7 @@ void add_node_verb(CLI::App& app, int& status) {
   CLI::App* node = app.add_subcommand("node", "Run one node of a cluster file");
   add_option(*node, "--config", flags->config, "The cluster file")->required();
   add_option(*node, "--name", flags->name, "Which of its nodes")->required();
-  add_option(*node, "--log", flags->log, "trace, debug, info, warn, error or off");
+  add_log_option(*node, flags->log);
   add_option(*node, "--drain-seconds", flags->drain_seconds, "How long SIGTERM waits for what is running")->check(CLI::NonNegativeNumber);
   add_flag(*node, "--insecure", flags->insecure, "No TLS and no authentication between nodes");
   node->callback([flags, &status] { status = run(*flags); });

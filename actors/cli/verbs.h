@@ -1,5 +1,6 @@
 // The verbs of the program, one file each (verb_*.cc). A verb adds its subcommand and its flags; every flag --some-flag can also be
-// given as BATON_SOME_FLAG. Its callback sets the exit status: 0 done, 1 it failed, 2 it was asked for something impossible.
+// given as BATON_SOME_FLAG. Its callback sets the exit status: 0 done, 1 it failed, 2 it was asked for something impossible
+// (a node: it could not start).
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -42,6 +43,10 @@ CLI::Option* add_option(CLI::App& verb, const std::string& flag, T& value, const
 inline CLI::Option* add_flag(CLI::App& verb, const std::string& flag, bool& value, const std::string& help) {
   return verb.add_flag(flag, value, help)->envname(variable_of(flag));
 }
+CLI::Option* add_log_option(CLI::App& verb, std::string& level);
+
+// "baton 0.1.0" and what it is built on, a line each.
+std::string version_text();
 
 // "error: ..." on stderr, and the exit status for it.
 int report(const Error& error);

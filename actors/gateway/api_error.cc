@@ -1,6 +1,7 @@
 #include "actors/gateway/api_error.h"
 
 #include <nlohmann/json.hpp>
+#include <spdlog/fmt/fmt.h>
 
 namespace baton::gateway {
 
@@ -30,6 +31,17 @@ static const char* type_of(unsigned status) {
     case 504: return "timeout_error";
     default: return "server_error";
   }
+}
+
+std::string excerpt(std::string_view text, std::size_t most) {
+  if (text.size() <= most) return std::string(text);
+  while (most > 0 && (static_cast<unsigned char>(text[most]) & 0xC0) == 0x80) --most;
+  return std::string(text.substr(0, most)) + "...";
+}
+
+Error unknown_model(std::string_view name, const std::string& served) {
+  return Error{ErrorCode::unknown_model, Scope::request,
+               fmt::format("the model {} is not served here; this server has {}", excerpt(name), served), "model"};
 }
 
 std::string error_json(const Error& error) {

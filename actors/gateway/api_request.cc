@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
 #include <spdlog/fmt/fmt.h>
@@ -19,6 +20,39 @@ namespace {
 constexpr std::int64_t kMaxTokens = 1 << 24;           // above any context; the context's own limit is checked later
 constexpr std::size_t kMaxStops = 16;
 constexpr std::size_t kMaxBiases = 1024;
+constexpr int kMaxDepth = 64;
+
+// Where the text is valid JSON, a parser sees the same brackets; where it stops being valid, the parser stops.
+bool too_deep(std::string_view text) {
+  int depth = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      else in_string = c != '"';
+    } else if (c == '{' || c == '[') {
+      if (++depth > kMaxDepth) return true;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    } else {
+      in_string = c == '"';
+    }
+  }
+  return false;
+}
+
+bool is_text(const json& object, const char* key, std::string_view text) {
+  const auto value = object.find(key);
+  return value != object.end() && value->is_string() && value->get_ref<const std::string&>() == text;
+}
+
+// An entry that was not expected, for an error.
+std::string shown(const json& value) {
+  if (value.is_structured()) return value.is_array() ? "a list" : "an object";
+  if (value.is_string()) return '"' + excerpt(value.get_ref<const std::string&>()) + '"';
+  return value.dump();
+}
 
 void read_stop(JsonFields& fields, ApiRequest& request) {
   const json* stop = fields.find("stop");
@@ -48,7 +82,7 @@ void read_logit_bias(JsonFields& fields, SamplingParams& sampling) {
     TokenId token = 0;
     const auto [end, failed] = std::from_chars(key.data(), key.data() + key.size(), token);
     if (failed != std::errc{} || end != key.data() + key.size() || token < 0) {
-      return fields.fail("logit_bias", fmt::format("key \"{}\" is no token id", key));
+      return fields.fail("logit_bias", fmt::format("key \"{}\" is no token id", excerpt(key)));
     }
     if (!value.is_number() || !(std::abs(value.get<double>()) <= 100)) {
       return fields.fail("logit_bias", fmt::format("of token {} must be a number from -100 to 100", key));
@@ -105,12 +139,14 @@ void read_max_tokens(JsonFields& fields, ApiRequest& request, const char* name, 
   if (const auto value = fields.integer(name, low, kMaxTokens)) {
     request.sampling.max_tokens = static_cast<std::uint32_t>(*value);
     request.has_max_tokens = true;
+    request.max_tokens_name = name;
   }
 }
 
 Result<ApiRequest> finish(JsonFields& fields, ApiRequest request) {
   if (!fields.error() && request.has_max_tokens && request.sampling.min_tokens > request.sampling.max_tokens) {
-    fields.fail("min_tokens", fmt::format("is {}, more than max_tokens, {}", request.sampling.min_tokens, request.sampling.max_tokens));
+    fields.fail("min_tokens", fmt::format("is {}, more than {}, {}", request.sampling.min_tokens, request.max_tokens_name,
+                                          request.sampling.max_tokens));
   }
   if (fields.error()) return *fields.error();
   return request;
@@ -148,19 +184,19 @@ Status read_prompts(const json& value, ApiRequest& request) {
 // What cannot be done is refused rather than ignored where it would change the answer.
 void refuse(JsonFields& fields, const char* name, const std::string& why) {
   const json* value = fields.find(name);
-  if (value && !(value->is_string() && value->get<std::string>().empty()) && !(value->is_array() && value->empty())) {
-    fields.fail(name, why);
-  }
+  if (!value || (value->is_string() && value->get_ref<const std::string&>().empty()) || (value->is_array() && value->empty())) return;
+  fields.fail(name, why);
 }
 
 }  // namespace
 
 Result<json> parse_object(const std::string& body) {
+  if (too_deep(body)) return bad_request("", fmt::format("the body is nested too deeply: {} levels at most", kMaxDepth));
   json value;
   try {                                        // nlohmann's message says the byte and what was expected; it ends here
     value = json::parse(body);
   } catch (const json::exception& failure) {
-    return bad_request("", fmt::format("the body is not valid JSON: {}", failure.what()));
+    return bad_request("", fmt::format("the body is not valid JSON: {}", excerpt(failure.what(), 250)));
   }
   if (!value.is_object()) return bad_request("", "the body must be a JSON object");
   return value;
@@ -172,7 +208,7 @@ Result<std::vector<TokenId>> parse_token_ids(const json& value, const std::strin
   ids.reserve(value.size());
   for (const json& entry : value) {
     if (!entry.is_number_integer() || entry.get<std::int64_t>() < 0 || entry.get<std::int64_t>() > std::numeric_limits<TokenId>::max()) {
-      return bad_request(parameter, fmt::format("{} must be a list of token ids; {} is none", parameter, entry.dump(-1, ' ', true, json::error_handler_t::replace)));
+      return bad_request(parameter, fmt::format("{} must be a list of token ids; {} is none", parameter, shown(entry)));
     }
     ids.push_back(entry.get<TokenId>());
   }
@@ -187,7 +223,7 @@ Result<std::vector<ApiMessage>> parse_messages(const json& value) {
     const json& entry = value[i];
     if (!entry.is_object()) return bad_request(where, where + " must be an object with role and content");
     const auto role = entry.find("role");
-    if (role == entry.end() || !role->is_string() || role->get<std::string>().empty()) {
+    if (role == entry.end() || !role->is_string() || role->get_ref<const std::string&>().empty()) {
       return bad_request(where + ".role", where + ".role must be a string such as \"user\"");
     }
     ApiMessage message{role->get<std::string>(), ""};
@@ -198,9 +234,11 @@ Result<std::vector<ApiMessage>> parse_messages(const json& value) {
       message.content = content->get<std::string>();
     } else if (content->is_array()) {
       for (const json& part : *content) {
-        const bool text = part.is_object() && part.value("type", json("")) == "text" && part.contains("text") && part["text"].is_string();
-        if (!text) return bad_request(where + ".content", where + ".content may hold only parts of {\"type\": \"text\", \"text\": ...}");
-        message.content += part["text"].get<std::string>();
+        const auto text = part.is_object() && is_text(part, "type", "text") ? part.find("text") : part.end();
+        if (text == part.end() || !text->is_string()) {
+          return bad_request(where + ".content", where + ".content may hold only parts of {\"type\": \"text\", \"text\": ...}");
+        }
+        message.content += text->get_ref<const std::string&>();
       }
     } else {
       return bad_request(where + ".content", where + ".content must be a string or a list of text parts");
@@ -255,7 +293,8 @@ Result<ApiRequest> parse_chat_request(const std::string& body) {
   refuse(fields, "tools", "is not supported by this server");
   refuse(fields, "functions", "is not supported by this server");
   if (const json* format = fields.find("response_format")) {
-    if (!format->is_object() || format->value("type", json("")) != "text") fields.fail("response_format", "other than {\"type\": \"text\"} is not supported");
+    const bool text = format->is_object() && is_text(*format, "type", "text");
+    if (!text) fields.fail("response_format", "other than {\"type\": \"text\"} is not supported");
   }
   return finish(fields, std::move(request));
 }

@@ -30,6 +30,7 @@ struct ApiRequest {
   SamplingParams sampling;                     // seed and max_tokens only where has_* says so
   bool has_seed = false;
   bool has_max_tokens = false;
+  std::string max_tokens_name = "max_tokens";  // as the client called it
   std::uint32_t choices = 1;
   std::vector<std::string> stop;
   bool include_stop_in_output = false;
@@ -45,7 +46,8 @@ struct ApiRequest {
 Result<ApiRequest> parse_completion_request(const std::string& body);
 Result<ApiRequest> parse_chat_request(const std::string& body);
 
-// The body as a JSON object, or an error that says where it is malformed (invalid UTF-8 included).
+// The body as a JSON object, or an error that says where it is malformed (invalid UTF-8 included). Nested deeper than 64 it is
+// refused before anything of it is built: copying, printing and destroying a value recurse over its depth.
 Result<nlohmann::json> parse_object(const std::string& body);
 Result<std::vector<ApiMessage>> parse_messages(const nlohmann::json& value);
 // A list of token ids; range is checked against the vocabulary by the caller.

@@ -1,5 +1,7 @@
 #include "actors/gateway/api_response.h"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 #include <spdlog/fmt/fmt.h>
 
@@ -32,6 +34,14 @@ std::string stop_reason_json(const std::string& text, std::int32_t token) {
 }
 
 }  // namespace
+
+std::size_t TextOffsets::next(std::string_view bytes) {
+  const std::size_t begin = characters_;
+  std::string text;
+  decoder_.push(bytes, text);
+  characters_ += static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; }));
+  return begin;
+}
 
 std::string json_string(const std::string& text) { return dump(json(text)); }
 
@@ -66,9 +76,23 @@ json ResponseWriter::chat_logprobs(std::span<const ScoredToken> tokens) const {
   return {{"content", std::move(content)}};
 }
 
-json ResponseWriter::completion_logprobs(const PromptView* prompt, std::span<const ScoredToken> tokens, std::size_t text_offset) const {
-  json texts = json::array(), scores = json::array(), tops = json::array(), offsets = json::array();
-  const auto add = [&](const ScoredToken& token) {
+// What each token of an echoed prompt adds to its text: a control token that the client spelled stands there, one that the
+// tokenizer put in front or that was given by id may not.
+std::vector<std::string> ResponseWriter::prompt_pieces(const PromptView& prompt) const {
+  std::vector<std::string> pieces;
+  std::string_view left = prompt.text;
+  for (const TokenId token : prompt.tokens) {
+    std::string piece = tokenizer_->bytes_of(token, true).value_or("");
+    if (tokenizer_->is_special(token) && !left.starts_with(piece)) piece.clear();
+    left.remove_prefix(std::min(piece.size(), left.size()));
+    pieces.push_back(std::move(piece));
+  }
+  return pieces;
+}
+
+json ResponseWriter::completion_logprobs(const PromptView* prompt, std::span<const ScoredToken> tokens, TextOffsets& offsets) const {
+  json texts = json::array(), scores = json::array(), tops = json::array(), begins = json::array();
+  const auto add = [&](const ScoredToken& token, std::string_view bytes) {
     const std::string text = token_text(token.chosen.token);
     json top = json::object();
     for (const TokenLogprob& other : token.top) top[token_text(other.token)] = other.logprob;
@@ -76,22 +100,24 @@ json ResponseWriter::completion_logprobs(const PromptView* prompt, std::span<con
     texts.push_back(text);
     scores.push_back(token.chosen.logprob);
     tops.push_back(std::move(top));
-    offsets.push_back(text_offset);
-    text_offset += tokenizer_->bytes_of(token.chosen.token, false).value_or("").size();
+    begins.push_back(offsets.next(bytes));
   };
   if (prompt && request_.echo && !prompt->tokens.empty()) {
     texts.push_back(token_text(prompt->tokens[0]));
     scores.push_back(nullptr);                 // nothing precedes the first token
     tops.push_back(nullptr);
-    offsets.push_back(text_offset);
-    text_offset += tokenizer_->bytes_of(prompt->tokens[0], false).value_or("").size();
-    for (const ScoredToken& token : prompt->scores) add(token);
+    const std::vector<std::string> pieces = prompt_pieces(*prompt);
+    begins.push_back(offsets.next(pieces[0]));
+    for (std::size_t i = 0; i < prompt->scores.size(); ++i) add(prompt->scores[i], i + 1 < pieces.size() ? pieces[i + 1] : "");
   }
-  for (const ScoredToken& token : tokens) add(token);
-  return {{"tokens", std::move(texts)}, {"token_logprobs", std::move(scores)}, {"top_logprobs", std::move(tops)}, {"text_offset", std::move(offsets)}};
+  for (const ScoredToken& token : tokens) add(token, tokenizer_->bytes_of(token.chosen.token, !request_.skip_special_tokens).value_or(""));
+  return {{"tokens", std::move(texts)},
+          {"token_logprobs", std::move(scores)},
+          {"top_logprobs", std::move(tops)},
+          {"text_offset", std::move(begins)}};
 }
 
-std::string ResponseWriter::chunk(const std::string& choice_fields, const std::optional<Usage>& usage) const {
+std::string ResponseWriter::chunk(const std::string& choice_fields, const MaybeUsage& usage) const {
   std::string text = head_;
   if (!choice_fields.empty()) text += '{' + choice_fields + '}';
   text += ']';
@@ -100,24 +126,26 @@ std::string ResponseWriter::chunk(const std::string& choice_fields, const std::o
   return text + '}';
 }
 
-std::string ResponseWriter::role_chunk(std::uint32_t index) const {
-  return chunk(fmt::format(R"("index":{},"delta":{{"role":"assistant","content":""}},"logprobs":null,"finish_reason":null)", index), std::nullopt);
+std::string ResponseWriter::role_chunk(std::uint32_t index, const MaybeUsage& usage) const {
+  constexpr const char* kFields = R"("index":{},"delta":{{"role":"assistant","content":""}},"logprobs":null,"finish_reason":null)";
+  return chunk(fmt::format(kFields, index), usage);
 }
 
-std::string ResponseWriter::prompt_chunk(std::uint32_t index, const PromptView& prompt) const {
+std::string ResponseWriter::prompt_chunk(std::uint32_t index, const PromptView& prompt, TextOffsets& offsets,
+                                         const MaybeUsage& usage) const {
   std::string fields = fmt::format(R"("index":{},"text":{},"logprobs":)", index, json_string(prompt.text));
-  fields += request_.sampling.logprobs >= 0 ? dump(completion_logprobs(&prompt, {}, 0)) : "null";
+  fields += request_.sampling.logprobs >= 0 ? dump(completion_logprobs(&prompt, {}, offsets)) : "null";
   fields += R"(,"finish_reason":null)";
-  return chunk(fields, std::nullopt);
+  return chunk(fields, usage);
 }
 
-std::string ResponseWriter::token_chunk(std::uint32_t index, const EmitToken& token, std::size_t text_offset,
-                                        const std::optional<Usage>& usage, const PromptView* prompt) const {
+std::string ResponseWriter::token_chunk(std::uint32_t index, const EmitToken& token, TextOffsets& offsets, const MaybeUsage& usage,
+                                        const PromptView* prompt) const {
   std::string fields = fmt::format("\"index\":{},", index);
   fields += request_.chat ? "\"delta\":{\"content\":" + json_string(token.text) + '}' : "\"text\":" + json_string(token.text);
   fields += ",\"logprobs\":";
   if (request_.sampling.logprobs < 0) fields += "null";
-  else fields += dump(request_.chat ? chat_logprobs(token.tokens) : completion_logprobs(nullptr, token.tokens, text_offset));
+  else fields += dump(request_.chat ? chat_logprobs(token.tokens) : completion_logprobs(nullptr, token.tokens, offsets));
   fields += ",\"finish_reason\":" + finish_json(token.finish_reason);
   if (!token.finish_reason.empty()) fields += ",\"stop_reason\":" + stop_reason_json(token.stop_reason, token.stop_token);
   if (request_.return_token_ids) {
@@ -138,9 +166,9 @@ std::string ResponseWriter::whole(std::span<const ChoiceResult> choices, std::sp
     choice["stop_reason"] = json::parse(stop_reason_json(result.stop_reason, result.stop_token), nullptr, false);
     if (request_.chat) choice["message"] = {{"role", "assistant"}, {"content", result.text}};
     else choice["text"] = (request_.echo ? prompt.text : std::string()) + result.text;
+    TextOffsets offsets;
     if (request_.sampling.logprobs < 0) choice["logprobs"] = nullptr;
-    else choice["logprobs"] = request_.chat ? chat_logprobs(result.tokens)
-                                            : completion_logprobs(&prompt, result.tokens, request_.echo ? 0 : prompt.text.size());
+    else choice["logprobs"] = request_.chat ? chat_logprobs(result.tokens) : completion_logprobs(&prompt, result.tokens, offsets);
     if (request_.return_token_ids) {
       choice["token_ids"] = ids_of(result.tokens);
       choice["prompt_token_ids"] = std::vector<TokenId>(prompt.tokens.begin(), prompt.tokens.end());

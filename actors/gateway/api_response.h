@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -14,6 +15,7 @@
 #include "actors/gateway/api_request.h"
 #include "runtime/cluster/request_core.h"
 #include "runtime/text/tokenizer.h"
+#include "runtime/text/utf8.h"
 
 namespace baton::gateway {
 
@@ -39,6 +41,17 @@ struct PromptView {
   std::span<const ScoredToken> scores;         // of tokens 1.., if asked for
 };
 
+// Where the tokens of one choice begin in the text that the answer returns, in characters. The text begins with the prompt if that
+// is echoed, else with the first output token (as vLLM's). A token that ends a character begins where the character does.
+class TextOffsets {
+ public:
+  std::size_t next(std::string_view bytes);    // the offset of the token with these bytes; the next one begins behind it
+
+ private:
+  Utf8Decoder decoder_;
+  std::size_t characters_ = 0;
+};
+
 class ResponseWriter {
  public:
   ResponseWriter(const ApiRequest& request, std::string id, std::int64_t created, std::string model,
@@ -47,9 +60,10 @@ class ResponseWriter {
   const std::string& id() const { return id_; }
 
   // One JSON object each, without SSE framing.
-  std::string role_chunk(std::uint32_t index) const;                                        // chat: the first of a choice
-  std::string prompt_chunk(std::uint32_t index, const PromptView& prompt) const;            // completions with echo
-  std::string token_chunk(std::uint32_t index, const EmitToken& token, std::size_t text_offset, const std::optional<Usage>& usage,
+  using MaybeUsage = std::optional<Usage>;     // so far, if every chunk is to say it
+  std::string role_chunk(std::uint32_t index, const MaybeUsage& usage) const;               // chat: the first of a choice
+  std::string prompt_chunk(std::uint32_t index, const PromptView& prompt, TextOffsets& offsets, const MaybeUsage& usage) const;   // echo
+  std::string token_chunk(std::uint32_t index, const EmitToken& token, TextOffsets& offsets, const MaybeUsage& usage,
                           const PromptView* prompt) const;
   std::string usage_chunk(const Usage& usage) const;
   std::string whole(std::span<const ChoiceResult> choices, std::span<const PromptView> prompts, const Usage& usage) const;
@@ -57,8 +71,9 @@ class ResponseWriter {
  private:
   std::string token_text(TokenId token) const;
   nlohmann::json chat_logprobs(std::span<const ScoredToken> tokens) const;
-  nlohmann::json completion_logprobs(const PromptView* prompt, std::span<const ScoredToken> tokens, std::size_t text_offset) const;
-  std::string chunk(const std::string& choice_fields, const std::optional<Usage>& usage) const;
+  nlohmann::json completion_logprobs(const PromptView* prompt, std::span<const ScoredToken> tokens, TextOffsets& offsets) const;
+  std::vector<std::string> prompt_pieces(const PromptView& prompt) const;
+  std::string chunk(const std::string& choice_fields, const MaybeUsage& usage) const;
 
   const ApiRequest& request_;
   std::string id_;

@@ -28,7 +28,8 @@ HttpResponse error_response(const Error& error, Headers headers) {
 void CompletionCall::start(CallContext& context, const HttpRequest& http, bool chat, std::shared_ptr<Responder> responder) {
   const std::string suffix = fmt::format("{:016x}", context.fresh_seed());
   const std::string id = (chat ? "chatcmpl-" : "cmpl-") + suffix;
-  Headers headers = {{"X-Request-Id", http.request_id.empty() ? id : http.request_id}};
+  Headers headers;
+  if (http.request_id.empty()) headers.emplace_back("X-Request-Id", id);
   auto parsed = chat ? parse_chat_request(http.body) : parse_completion_request(http.body);
   if (!parsed.ok()) return responder->respond(error_response(parsed.error(), std::move(headers)));
   auto call = std::make_shared<CompletionCall>(context, std::move(*parsed), id, responder, headers);
@@ -42,7 +43,8 @@ void CompletionCall::start(CallContext& context, const HttpRequest& http, bool c
   call->submit();
 }
 
-CompletionCall::CompletionCall(CallContext& context, ApiRequest request, std::string id, std::shared_ptr<Responder> responder, Headers headers)
+CompletionCall::CompletionCall(CallContext& context, ApiRequest request, std::string id,
+                               std::shared_ptr<Responder> responder, Headers headers)
     : context_(context),
       request_(std::move(request)),
       writer_(request_, std::move(id), context.unix_s(), context.model_id, context.tokenizer),
@@ -53,7 +55,13 @@ CompletionCall::CompletionCall(CallContext& context, ApiRequest request, std::st
 Status CompletionCall::prepare() {
   const auto& names = context_.model_names;
   if (!request_.model.empty() && std::find(names.begin(), names.end(), request_.model) == names.end()) {
-    return Error{ErrorCode::unknown_model, Scope::request, fmt::format("the model {} is not served here; this server has {}", request_.model, context_.model_id), "model"};
+    return unknown_model(request_.model, context_.model_id);
+  }
+  if (request_.choices > context_.max_choices) {
+    return bad_request("n", fmt::format("n is {}; this server gives at most {}", request_.choices, context_.max_choices));
+  }
+  if (request_.choices > context_.max_choices) {
+    return bad_request("n", fmt::format("n is {}; this server gives at most {}", request_.choices, context_.max_choices));
   }
   if (request_.chat) {
     if (!context_.chat_template) {
@@ -74,25 +82,34 @@ Status CompletionCall::prepare() {
     }
     parts_.push_back(std::move(part));
   }
+  if (const Status known = check_tokens(); !known.ok()) return known;
   return check_lengths();
 }
 
-Status CompletionCall::check_lengths() {
+Status CompletionCall::check_tokens() {
   const auto vocabulary = static_cast<TokenId>(context_.tokenizer->vocabulary());
-  SamplingParams& sampling = request_.sampling;
+  const SamplingParams& sampling = request_.sampling;
   const auto known = [&](TokenId id) { return id < vocabulary; };
   for (const auto& [token, bias] : sampling.logit_bias) {
     if (!known(token)) return bad_request("logit_bias", fmt::format("logit_bias names token {}; the vocabulary has {}", token, vocabulary));
   }
   for (const TokenId token : sampling.stop_token_ids) {
-    if (!known(token)) return bad_request("stop_token_ids", fmt::format("stop_token_ids names token {}; the vocabulary has {}", token, vocabulary));
+    if (known(token)) continue;
+    return bad_request("stop_token_ids", fmt::format("stop_token_ids names token {}; the vocabulary has {}", token, vocabulary));
   }
-  std::size_t longest = 0;
-  for (Part& part : parts_) {
+  for (const Part& part : parts_) {
     if (part.tokens.empty()) return bad_request(request_.chat ? "messages" : "prompt", "the prompt has no token; give at least one");
     for (const TokenId token : part.tokens) {
       if (!known(token)) return bad_request("prompt", fmt::format("prompt holds token {}; the vocabulary has {}", token, vocabulary));
     }
+  }
+  return ok();
+}
+
+Status CompletionCall::check_lengths() {
+  SamplingParams& sampling = request_.sampling;
+  std::size_t longest = 0;
+  for (Part& part : parts_) {
     if (part.text.empty() && request_.echo) part.text = context_.tokenizer->decode(part.tokens, !request_.skip_special_tokens);
     longest = std::max(longest, part.tokens.size());
   }
@@ -101,19 +118,25 @@ Status CompletionCall::check_lengths() {
   const bool only_prompt = request_.has_max_tokens && sampling.max_tokens == 0;
   if (longest > limit || (longest == limit && !only_prompt)) {
     return Error{ErrorCode::context_length_exceeded, Scope::request,
-                 fmt::format("the prompt has {} tokens, and this server's context length is {} tokens, prompt and output together: shorten the prompt", longest, limit), parameter};
+                 fmt::format("the prompt has {} tokens, and this server's context length is {} tokens, prompt and output together: "
+                             "shorten the prompt", longest, limit), parameter};
   }
   if (!request_.has_max_tokens) {
     sampling.max_tokens = static_cast<std::uint32_t>(request_.chat ? limit - longest : std::min<std::size_t>(16, limit - longest));
-    sampling.min_tokens = std::min(sampling.min_tokens, sampling.max_tokens);
+    if (sampling.min_tokens > sampling.max_tokens) {
+      return bad_request("min_tokens", fmt::format("min_tokens is {}, more than the {} tokens that this request may have without {}",
+                                                   sampling.min_tokens, sampling.max_tokens, request_.max_tokens_name));
+    }
   } else if (longest + sampling.max_tokens > limit) {
     return Error{ErrorCode::context_length_exceeded, Scope::request,
-                 fmt::format("the prompt has {} tokens and {} are asked for, together more than this server's context length of {} tokens: lower max_tokens to {} or shorten the prompt",
-                             longest, sampling.max_tokens, limit, limit - longest),
-                 request_.chat ? "max_completion_tokens" : "max_tokens"};
+                 fmt::format("the prompt has {} tokens and {} are asked for, together more than this server's context length of {} tokens: "
+                             "lower {} to {} or shorten the prompt",
+                             longest, sampling.max_tokens, limit, request_.max_tokens_name, limit - longest),
+                 request_.max_tokens_name};
   }
   if (context_.in_flight + parts_.size() > context_.max_requests) {
-    return Error{ErrorCode::queue_full, Scope::cluster, fmt::format("{} requests are in flight, as many as this server takes: try again later", context_.in_flight), "", 1};
+    return Error{ErrorCode::queue_full, Scope::cluster,
+                 fmt::format("{} requests are in flight, as many as this server takes: try again later", context_.in_flight), "", 1};
   }
   return ok();
 }
@@ -181,16 +204,30 @@ Usage CompletionCall::usage() const {
   return sum;
 }
 
+std::optional<Usage> CompletionCall::continuous_usage() const {
+  return request_.continuous_usage ? std::optional(usage()) : std::nullopt;
+}
+
+// A client that does not read may be given up at any event: then cancel_all was called, and nobody is there for the next.
+void CompletionCall::send(const std::string& event) {
+  if (const auto responder = responder_) responder->event(event);
+}
+
 void CompletionCall::begin_choice(std::size_t index) {
   ChoiceState& choice = choices_[index];
-  if (!request_.stream || choice.begun) return;
+  if (!request_.stream || choice.begun || !responder_) return;
   choice.begun = true;
   if (!streaming_) {
     streaming_ = true;
     responder_->begin_stream(headers_);
   }
-  if (request_.chat) responder_->event(writer_.role_chunk(static_cast<std::uint32_t>(index)));
-  else if (request_.echo) responder_->event(writer_.prompt_chunk(static_cast<std::uint32_t>(index), view(parts_[index / request_.choices])));
+  const auto number = static_cast<std::uint32_t>(index);
+  if (request_.chat) {
+    send(writer_.role_chunk(number, continuous_usage()));
+  } else if (request_.echo) {
+    const PromptView prompt = view(parts_[index / request_.choices]);
+    send(writer_.prompt_chunk(number, prompt, choice.offsets, continuous_usage()));
+  }
 }
 
 void CompletionCall::measure(const Mail& mail, ChoiceState& state, const EmitToken& token) {
@@ -209,18 +246,16 @@ void CompletionCall::handle(const Mail& mail, const EmitToken& token) {
   const std::size_t index = mail.prompt * request_.choices + token.choice;
   ChoiceState& choice = choices_[index];
   const bool first = choice.tokens == 0;
+  begin_choice(index);
   measure(mail, choice, token);
   if (!token.finish_reason.empty()) {
     context_.metrics->choice_finished(token.finish_reason, Duration{choice.last_ns - choice.first_ns}, choice.tokens);
   }
   if (!responder_) return;
   if (request_.stream) {
-    begin_choice(index);
-    const std::optional<Usage> so_far = request_.continuous_usage ? std::optional(usage()) : std::nullopt;
     const PromptView prompt = view(parts_[mail.prompt]);
-    responder_->event(writer_.token_chunk(static_cast<std::uint32_t>(index), token, prompt.text.size() + choice.result.text.size(), so_far, first ? &prompt : nullptr));
-    if (request_.sampling.logprobs >= 0) choice.result.text += token.text;       // for the next chunk's text_offset
-    return;
+    const PromptView* with_prompt = first ? &prompt : nullptr;
+    return send(writer_.token_chunk(static_cast<std::uint32_t>(index), token, choice.offsets, continuous_usage(), with_prompt));
   }
   ChoiceResult& result = choice.result;
   result.text += token.text;
@@ -275,12 +310,12 @@ void CompletionCall::finish() {
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     if (choices_[i].begun) continue;           // a choice without tokens (echo only) still has its chunk
     begin_choice(i);
-    responder_->event(writer_.token_chunk(static_cast<std::uint32_t>(i), EmitToken{.choice = 0, .finish_reason = "length"}, 0, std::nullopt, nullptr));
+    const EmitToken last{.choice = 0, .finish_reason = "length"};
+    send(writer_.token_chunk(static_cast<std::uint32_t>(i), last, choices_[i].offsets, continuous_usage(), nullptr));
   }
-  if (request_.include_usage) responder_->event(writer_.usage_chunk(usage()));
-  responder_->event("[DONE]");
-  const auto responder = std::exchange(responder_, nullptr);
-  responder->end_stream();
+  if (request_.include_usage) send(writer_.usage_chunk(usage()));
+  send("[DONE]");
+  if (const auto responder = std::exchange(responder_, nullptr)) responder->end_stream();
 }
 
 void CompletionCall::cancel_all() {

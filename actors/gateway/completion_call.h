@@ -32,9 +32,11 @@ struct CallContext {
   Duration request_deadline{};
   Duration assign_deadline{};
   std::uint32_t max_attempts = 1;
+  std::uint32_t max_choices = 1;
   std::function<void(std::function<void()>)> post;     // onto the server's thread, from any
   std::function<std::int64_t()> steady_ns;
   std::function<std::int64_t()> unix_s;
+  std::int64_t started_s = 0;                  // Unix time at which the model was made available
   std::function<std::uint64_t()> fresh_seed;
 };
 
@@ -62,6 +64,7 @@ class CompletionCall : public std::enable_shared_from_this<CompletionCall> {
   };
   struct ChoiceState {
     ChoiceResult result;
+    TextOffsets offsets;
     bool begun = false;                        // its role or prompt chunk was sent
     std::uint32_t tokens = 0;
     std::int64_t first_ns = 0;
@@ -69,6 +72,7 @@ class CompletionCall : public std::enable_shared_from_this<CompletionCall> {
   };
 
   Status prepare();                            // prompts to tokens, limits
+  Status check_tokens();                       // that the vocabulary has them
   Status check_lengths();
   void submit();
   bool answer_without_model();
@@ -77,13 +81,15 @@ class CompletionCall : public std::enable_shared_from_this<CompletionCall> {
   void handle(const Mail& mail, const EmitToken& token);
   void handle(const Mail& mail, const EmitPromptScores& scores);
   void handle(const Mail& mail, const RequestOutcome& outcome);
-  void begin_choice(std::size_t choice);
+  void send(const std::string& event);
+  void begin_choice(std::size_t choice);       // what comes before its first token; counts no token yet
   void measure(const Mail& mail, ChoiceState& state, const EmitToken& token);
   void fail(const Error& error);
   void finish();
   void cancel_all();
   PromptView view(const Part& part) const;
   Usage usage() const;
+  std::optional<Usage> continuous_usage() const;
 
   CallContext& context_;
   ApiRequest request_;

@@ -13,9 +13,9 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 
 struct HttpRequest {
   std::string method;
-  std::string path;                            // without the query
+  std::string path;                            // without scheme, host and query
   std::string body;
-  std::string request_id;                      // of x-request-id; empty if none was sent
+  std::string request_id;                      // of x-request-id, which every answer repeats; empty if none was sent
 };
 
 struct HttpResponse {

@@ -63,30 +63,36 @@ Status HttpServer::State::prepare() {
   context.request_deadline = options.request_deadline;
   context.assign_deadline = options.assign_deadline;
   context.max_attempts = options.max_attempts;
+  context.max_choices = options.max_choices;
   context.post = [this](std::function<void()> work) { asio::post(io, std::move(work)); };
   context.steady_ns = [] { return std::chrono::steady_clock::now().time_since_epoch().count(); };
-  context.unix_s = [] { return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count(); };
+  context.unix_s = [] {
+    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  };
+  context.started_s = context.unix_s();
   context.fresh_seed = [source = std::make_shared<std::random_device>()] {
     return (std::uint64_t{(*source)()} << 32) | (*source)();
   };
-  routes = std::make_unique<Routes>(context, options.model_path, [this](const std::string& path, unsigned status) { metrics.http_answered(path, status); });
+  routes = std::make_unique<Routes>(context, options.model_path);
   return ok();
 }
 
 Status HttpServer::State::bind() {
   error_code error;
   const auto address = asio::ip::make_address(options.host == "localhost" ? "127.0.0.1" : options.host, error);
-  if (error) return Error{ErrorCode::invalid_config, Scope::instance, fmt::format("host {} is no IP address; use 127.0.0.1, or 0.0.0.0 for every interface", options.host)};
+  if (error)
+    return Error{ErrorCode::invalid_config, Scope::instance,
+                 fmt::format("host {} is no IP address; use 127.0.0.1, or 0.0.0.0 for every interface", options.host)};
   const asio::ip::tcp::endpoint endpoint(address, options.port);
   acceptor.open(endpoint.protocol(), error);
   acceptor.set_option(asio::socket_base::reuse_address(true), error);
   acceptor.bind(endpoint, error);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) {
     return Error{ErrorCode::address_in_use, Scope::instance,
-                 fmt::format("cannot listen on {}:{}: {}; choose another with --port", options.host, options.port, error.message())};
+                 fmt::format("cannot listen on {}:{}: {}; choose another with --port, or with the node's `http` in a cluster file",
+                             options.host, options.port, error.message())};
   }
-  acceptor.listen(asio::socket_base::max_listen_connections, error);
-  if (error) return Error{ErrorCode::io_error, Scope::instance, "cannot listen: " + error.message()};
   port = acceptor.local_endpoint().port();
   return ok();
 }
@@ -113,8 +119,10 @@ void HttpServer::State::on_accept(error_code error, asio::ip::tcp::socket socket
     socket.send(asio::buffer(kFull), 0, ignored);
   } else {
     Session::Hooks hooks;
-    hooks.handle = [this](const HttpRequest& request, std::shared_ptr<Responder> responder) { routes->handle(request, std::move(responder)); };
-    hooks.answered = [this](const std::string& path, unsigned status) { metrics.http_answered(routes->known(path) ? path : "other", status); };
+    hooks.handle = [this](const HttpRequest& request, std::shared_ptr<Responder> responder) {
+      routes->handle(request, std::move(responder));
+    };
+    hooks.answered = [this](const std::string& path, unsigned status) { metrics.http_answered(routes->name_of(path), status); };
     hooks.closed = [this](Session* session) {
       const auto it = std::find_if(sessions.begin(), sessions.end(), [&](const auto& s) { return s.get() == session; });
       if (it != sessions.end()) sessions.erase(it);

@@ -12,6 +12,7 @@
 #include "actors/gateway/backend.h"
 #include "runtime/base/result.h"
 #include "runtime/base/time.h"
+#include "runtime/config/cluster_config.h"
 #include "runtime/model/loaded_model.h"
 #include "runtime/text/tokenizer.h"
 
@@ -25,17 +26,19 @@ struct HttpOptions {
   std::string model_path;                      // "root" of /v1/models
   std::string chat_template;                   // a name of chat_template.h; empty: recognised from the model
   std::uint32_t max_model_len = 0;             // tokens, prompt and output together; also bounded by the smallest KV pool
-  std::size_t max_header_bytes = 16 << 10;
-  std::size_t max_body_bytes = 8 << 20;
-  std::uint32_t max_connections = 4096;
+  std::size_t max_header_bytes = std::size_t{LimitsConfig{}.max_header_kib} << 10;
+  std::size_t max_body_bytes = std::size_t{LimitsConfig{}.max_body_mib} << 20;
+  std::uint32_t max_connections = LimitsConfig{}.max_connections;
   std::uint32_t max_requests = 1024;           // in flight; beyond it 429
-  std::size_t max_unsent_bytes = 1 << 20;      // of a stream whose client does not read; beyond it the client counts as gone
-  Duration idle_timeout = Milliseconds{75000};       // between requests of a connection
+  std::size_t max_unsent_bytes = 1 << 20;      // of a stream whose client does not read, and twice its longest event; beyond it the
+                                               // client counts as gone
+  Duration idle_timeout = LimitsConfig{}.idle_timeout;         // between requests of a connection
   Duration read_timeout = Milliseconds{15000};       // from a request's first byte to its last
   Duration write_timeout = Milliseconds{30000};      // without progress
-  Duration request_deadline = Milliseconds{600000};
-  Duration assign_deadline = Milliseconds{5000};     // to find an instance, at first and after each failure
-  std::uint32_t max_attempts = 8;                    // of a choice
+  Duration request_deadline = LimitsConfig{}.request_deadline;
+  Duration assign_deadline = LimitsConfig{}.assign_deadline;   // to find an instance, at first and after each failure
+  std::uint32_t max_attempts = LimitsConfig{}.max_attempts;    // of a choice in a row without a token
+  std::uint32_t max_choices = LimitsConfig{}.max_choices;      // n of a request
 };
 
 class HttpServer {

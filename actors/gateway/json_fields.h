@@ -1,6 +1,7 @@
 // Typed reading of a JSON object's fields: absent and null are the same, a wrong type or range is remembered as the first error.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,8 +32,8 @@ class JsonFields {
   std::optional<std::int64_t> integer(const char* name, std::int64_t low, std::int64_t high) {
     const auto* value = find(name);
     if (!value) return std::nullopt;
-    const bool whole = value->is_number_integer() ||
-                       (value->is_number_float() && value->get<double>() == static_cast<double>(static_cast<std::int64_t>(value->get<double>())));
+    const double real = value->is_number_float() ? value->get<double>() : 0;
+    const bool whole = value->is_number_integer() || (value->is_number_float() && std::trunc(real) == real && std::abs(real) < 0x1p63);
     if (!whole || (value->is_number_unsigned() && value->get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX))) {
       fail(name, fmt::format("must be a whole number from {} to {}", low, high));
       return std::nullopt;

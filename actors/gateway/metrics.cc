@@ -10,8 +10,10 @@ namespace baton::gateway {
 
 namespace {
 
-const std::vector<double> kLatency = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560};
-const std::vector<double> kGap = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80};
+const std::vector<double> kLatency = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75,
+                                      1,     2.5,   5,    7.5,  10,   20,   40,   80,  160,  640, 2560};
+const std::vector<double> kGap = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3,
+                                  0.4,   0.5,    0.75,  1,    2.5,   5,    7.5,   10,  20,   40,  80};
 const std::vector<double> kLength = {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000};
 
 std::string escaped(const std::string& label) {
@@ -78,17 +80,28 @@ void GatewayMetrics::write_nodes(std::string& out, const ClusterView& cluster, c
   const Row rows[] = {
       {"vllm:kv_cache_usage_perc", "gauge", "KV blocks in use, as a share of all (1 is full).",
        [](const NodeStats& s) { return s.load.blocks_total ? double(s.load.blocks_used) / s.load.blocks_total : 0.0; }},
-      {"vllm:num_preemptions_total", "counter", "Sequences preempted and recomputed.", [](const NodeStats& s) { return double(s.preemptions); }},
-      {"vllm:prefix_cache_queries_total", "counter", "Prompt tokens looked up in the prefix cache.", [](const NodeStats& s) { return double(s.prefix_queries_tokens); }},
-      {"vllm:prefix_cache_hits_total", "counter", "Prompt tokens found in the prefix cache.", [](const NodeStats& s) { return double(s.prefix_hits_tokens); }},
-      {"baton:kv_blocks_verified_total", "counter", "(layer, block) slots received whose digest was right.", [](const NodeStats& s) { return double(s.kv_blocks_verified); }},
-      {"baton:recomputed_tokens_total", "counter", "Tokens run again after preemption, loss or rejection.", [](const NodeStats& s) { return double(s.recomputed_tokens); }},
-      {"baton:leases_ended_total", "counter", "Hand-offs whose lease ended before the receiver released it.", [](const NodeStats& s) { return double(s.leases_ended); }},
-      {"baton:blocks_total", "gauge", "KV blocks of the instance.", [](const NodeStats& s) { return double(s.load.blocks_total); }},
-      {"baton:blocks_used", "gauge", "KV blocks referenced.", [](const NodeStats& s) { return double(s.load.blocks_used); }},
-      {"baton:blocks_leased", "gauge", "KV blocks held for a hand-off.", [](const NodeStats& s) { return double(s.load.blocks_leased); }},
-      {"baton:instance_running", "gauge", "Sequences in the instance's batch.", [](const NodeStats& s) { return double(s.load.running); }},
-      {"baton:instance_waiting", "gauge", "Requests waiting at the instance.", [](const NodeStats& s) { return double(s.load.waiting); }},
+      {"vllm:num_preemptions_total", "counter", "Sequences preempted and recomputed.",
+       [](const NodeStats& s) { return double(s.preemptions); }},
+      {"vllm:prefix_cache_queries_total", "counter", "Prompt tokens looked up in the prefix cache.",
+       [](const NodeStats& s) { return double(s.prefix_queries_tokens); }},
+      {"vllm:prefix_cache_hits_total", "counter", "Prompt tokens found in the prefix cache.",
+       [](const NodeStats& s) { return double(s.prefix_hits_tokens); }},
+      {"baton:kv_blocks_verified_total", "counter", "(layer, block) slots received whose digest was right.",
+       [](const NodeStats& s) { return double(s.kv_blocks_verified); }},
+      {"baton:recomputed_tokens_total", "counter", "Tokens run again after preemption, loss or rejection.",
+       [](const NodeStats& s) { return double(s.recomputed_tokens); }},
+      {"baton:leases_ended_total", "counter", "Hand-offs whose lease ended before the receiver released it.",
+       [](const NodeStats& s) { return double(s.leases_ended); }},
+      {"baton:blocks_total", "gauge", "KV blocks of the instance.",
+       [](const NodeStats& s) { return double(s.load.blocks_total); }},
+      {"baton:blocks_used", "gauge", "KV blocks referenced.",
+       [](const NodeStats& s) { return double(s.load.blocks_used); }},
+      {"baton:blocks_leased", "gauge", "KV blocks held for a hand-off.",
+       [](const NodeStats& s) { return double(s.load.blocks_leased); }},
+      {"baton:instance_running", "gauge", "Sequences in the instance's batch.",
+       [](const NodeStats& s) { return double(s.load.running); }},
+      {"baton:instance_waiting", "gauge", "Requests waiting at the instance.",
+       [](const NodeStats& s) { return double(s.load.waiting); }},
   };
   const auto labels = [&](const NodeView& node) {
     return fmt::format("model_name=\"{}\",engine=\"{}\",role=\"{}\"", escaped(model), escaped(node.hello.name), to_string(node.hello.role));
@@ -136,11 +149,15 @@ std::string GatewayMetrics::text(const ClusterView& cluster, const std::string& 
   prompt_lengths_.write(out, "vllm:request_prompt_tokens", labels, "Prompt lengths.");
   output_lengths_.write(out, "vllm:request_generation_tokens", labels, "Output lengths, by choice.");
   head(out, "vllm:request_success_total", "counter", "Ended choices by reason; abort and error count requests.");
-  for (const auto& [reason, count] : finished_) out += fmt::format("vllm:request_success_total{{{},finished_reason=\"{}\"}} {}\n", labels, reason, count);
+  for (const auto& [reason, count] : finished_)
+    out += fmt::format("vllm:request_success_total{{{},finished_reason=\"{}\"}} {}\n", labels, reason, count);
   head(out, "baton:recoveries_total", "counter", "Dispatches beyond the first, by the phase that failed.");
-  out += fmt::format("baton:recoveries_total{{phase=\"prefill\"}} {}\nbaton:recoveries_total{{phase=\"decode\"}} {}\n", recoveries_prefill_, recoveries_decode_);
+  out += fmt::format("baton:recoveries_total{{phase=\"prefill\"}} {}\nbaton:recoveries_total{{phase=\"decode\"}} {}\n",
+                     recoveries_prefill_, recoveries_decode_);
   head(out, "baton:http_responses_total", "counter", "Answers by path and status.");
-  for (const auto& [key, count] : http_) out += fmt::format("baton:http_responses_total{{path=\"{}\",code=\"{}\"}} {}\n", escaped(key.first), key.second, count);
+  for (const auto& [key, count] : http_)
+    out += fmt::format("baton:http_responses_total{{path=\"{}\",code=\"{}\"}} {}\n", escaped(key.first), key.second,
+                       count);
   write_nodes(out, cluster, model);
   return out;
 }
@@ -154,7 +171,9 @@ std::string cluster_json(const ClusterView& cluster) {
                      {"state", node.state}, {"running", load.running}, {"waiting", load.waiting},
                      {"blocks_total", load.blocks_total}, {"blocks_used", load.blocks_used}, {"blocks_leased", load.blocks_leased}});
   }
-  return nlohmann::json{{"nodes", std::move(nodes)}, {"requests", {{"running", cluster.requests_running}, {"waiting", cluster.requests_waiting}}}}.dump();
+  return nlohmann::json{{"nodes", std::move(nodes)},
+                        {"requests", {{"running", cluster.requests_running}, {"waiting", cluster.requests_waiting}}}}
+      .dump();
 }
 
 }  // namespace baton::gateway

@@ -13,16 +13,17 @@ namespace baton::gateway {
 
 class Routes {
  public:
-  using Answered = std::function<void(const std::string& path, unsigned status)>;
-  Routes(CallContext& context, std::string model_path, Answered answered);
+  Routes(CallContext& context, std::string model_path);
 
   void handle(const HttpRequest& request, std::shared_ptr<Responder> responder);
-  bool known(const std::string& path) const { return table_.contains(path); }
+  // The path as the table has it, or "other": what metrics call it.
+  std::string name_of(const std::string& path) const;
 
  private:
   using Handler = std::function<void(const HttpRequest&, std::shared_ptr<Responder>)>;
 
   void models(Responder& responder) const;
+  void model(const HttpRequest& request, Responder& responder) const;
   void tokenize(const HttpRequest& request, Responder& responder) const;
   void detokenize(const HttpRequest& request, Responder& responder) const;
   void health(Responder& responder) const;

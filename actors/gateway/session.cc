@@ -1,5 +1,7 @@
 #include "actors/gateway/session.h"
 
+#include <algorithm>
+
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/read.hpp>
 #include <spdlog/fmt/fmt.h>
@@ -11,6 +13,22 @@ namespace baton::gateway {
 namespace asio = boost::asio;
 namespace http = boost::beast::http;
 using boost::system::error_code;
+
+namespace {
+
+// The path of a target in origin form (/a?b) or absolute form (http://host/a?b).
+std::string path_of(std::string_view target) {
+  if (!target.starts_with('/')) {
+    if (const std::size_t scheme = target.find("://"); scheme != std::string_view::npos) {
+      const std::size_t path = target.find_first_of("/?", scheme + 3);
+      target = path == std::string_view::npos ? "" : target.substr(path);
+      if (!target.starts_with('/')) return "/";
+    }
+  }
+  return std::string(target.substr(0, target.find('?')));
+}
+
+}  // namespace
 
 const char* reason_phrase(unsigned status) {
   if (status == 499) return "Client Closed Request";
@@ -38,19 +56,25 @@ void Session::read_next() {
   if (close_after_) return close();
   phase_ = Phase::idle;
   ending_ = false;
+  longest_event_ = 0;
   gone_ = nullptr;
+  request_id_.clear();
   parser_.emplace();
   parser_->header_limit(static_cast<std::uint32_t>(options_.max_header_bytes));
   parser_->body_limit(options_.max_body_bytes);
   arm(options_.idle_timeout);
-  http::async_read_header(socket_, buffer_, *parser_, [self = shared_from_this()](error_code error, std::size_t) { self->on_header(error); });
+  http::async_read_header(socket_, buffer_, *parser_,
+                          [self = shared_from_this()](error_code error, std::size_t) { self->on_header(error); });
 }
 
 void Session::on_header(error_code error) {
   if (closed_) return;
   phase_ = Phase::reading;
-  if (error == http::error::header_limit) return refuse(431, "header_too_large", fmt::format("the header is over {} bytes", options_.max_header_bytes));
-  if (error == http::error::body_limit) return refuse(413, "body_too_large", fmt::format("the body is over {} bytes", options_.max_body_bytes));
+  request_id_ = std::string(parser_->get()["x-request-id"]).substr(0, 256);
+  if (error == http::error::header_limit)
+    return refuse(431, "header_too_large", fmt::format("the header is over {} bytes", options_.max_header_bytes));
+  if (error == http::error::body_limit)
+    return refuse(413, "body_too_large", fmt::format("the body is over {} bytes", options_.max_body_bytes));
   if (error && error.category() == http::make_error_code(http::error::end_of_stream).category() && error != http::error::end_of_stream &&
       error != http::error::partial_message) {
     return refuse(400, "malformed_request", "this is no HTTP/1.1 request: " + error.message());
@@ -63,7 +87,8 @@ void Session::on_header(error_code error) {
 
 void Session::on_request(error_code error) {
   if (closed_) return;
-  if (error == http::error::body_limit) return refuse(413, "body_too_large", fmt::format("the body is over {} bytes", options_.max_body_bytes));
+  if (error == http::error::body_limit)
+    return refuse(413, "body_too_large", fmt::format("the body is over {} bytes", options_.max_body_bytes));
   if (error && error.category() == http::make_error_code(http::error::end_of_stream).category() && error != http::error::partial_message) {
     return refuse(400, "malformed_request", "the request's body is malformed: " + error.message());
   }
@@ -76,9 +101,8 @@ void Session::on_request(error_code error) {
   head_only_ = message.method() == http::verb::head;
   HttpRequest request;
   request.method = std::string(message.method_string());
-  const std::string target(message.target());
-  request.path = target.substr(0, target.find('?'));
-  request.request_id = std::string(message["x-request-id"]).substr(0, 256);
+  request.path = path_of({message.target().data(), message.target().size()});
+  request.request_id = request_id_;
   request.body = std::move(message.body());
   path_ = request.path;
   watch_client();
@@ -93,8 +117,9 @@ void Session::refuse(unsigned status, const std::string& code, const std::string
            fmt::format(R"({{"error":{{"message":"{}","type":"invalid_request_error","param":null,"code":"{}"}}}})", message, code), {}});
 }
 
-// A client that closes its side while it waits has gone. Bytes that arrive are its next request: they stay in the socket, and a
-// later close is then seen when the answer is written.
+// A client that closes its side while it waits has gone. What else arrives is its next request: it is read ahead, since behind
+// bytes that nobody reads a socket does not tell of its end. What is more than one request may have is dropped, and the
+// connection ends with the answer in hand.
 void Session::watch_client() {
   watching_ = true;
   socket_.async_wait(asio::ip::tcp::socket::wait_read, [self = shared_from_this()](error_code error) { self->on_readable(error); });
@@ -103,23 +128,30 @@ void Session::watch_client() {
 void Session::on_readable(error_code error) {
   watching_ = false;
   if (closed_ || error || phase_ != Phase::answering || ending_) return;
-  char byte;
+  constexpr std::size_t kPiece = 16 << 10;
+  const std::size_t before = buffer_.size();
   error_code failed;
   socket_.non_blocking(true, failed);
-  const std::size_t count = socket_.receive(asio::buffer(&byte, 1), asio::ip::tcp::socket::message_peek, failed);
-  if (failed == asio::error::would_block) return watch_client();
-  if (failed || count == 0) close();
+  const std::size_t count = socket_.read_some(buffer_.prepare(kPiece), failed);
+  if (failed && failed != asio::error::would_block) return close();
+  const bool more_than_one = before + count > options_.max_header_bytes + options_.max_body_bytes;
+  if (more_than_one) keep_alive_ = false;
+  else buffer_.commit(count);
+  watch_client();
 }
 
-std::string Session::head(unsigned status, const std::string& content_type, const Headers& headers, std::optional<std::size_t> length) const {
+std::string Session::head(unsigned status, const std::string& content_type, const Headers& headers,
+                          std::optional<std::size_t> length) const {
   std::string text = fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nServer: baton\r\n", status, reason_phrase(status), content_type);
-  for (const auto& [name, value] : headers) {
+  const auto add = [&](const std::string& name, const std::string& value) {
     std::string clean;
     for (const char c : value) {
       if (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) clean += c;      // no header may end early
     }
     text += name + ": " + clean + "\r\n";
-  }
+  };
+  for (const auto& [name, value] : headers) add(name, value);
+  if (!request_id_.empty()) add("X-Request-Id", request_id_);
   if (length) text += fmt::format("Content-Length: {}\r\n", *length);
   else if (chunked_) text += "Transfer-Encoding: chunked\r\nCache-Control: no-cache\r\n";
   text += keep_alive_ && (length || chunked_) ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n";
@@ -145,8 +177,9 @@ void Session::begin_stream(const Headers& headers) {
 void Session::event(const std::string& data) {
   if (closed_) return;
   const std::string text = "data: " + data + "\n\n";
+  longest_event_ = std::max(longest_event_, text.size());      // one that is long by itself is no sign that nobody reads
   queue(chunked_ ? fmt::format("{:x}\r\n{}\r\n", text.size(), text) : text);
-  if (unsent_.size() > options_.max_unsent_bytes) close();
+  if (unsent_.size() > options_.max_unsent_bytes + 2 * longest_event_) close();
 }
 
 void Session::end_stream() {

@@ -59,10 +59,11 @@ class Session : public Responder, public std::enable_shared_from_this<Session> {
   const HttpOptions& options_;
   Hooks hooks_;
   boost::asio::steady_timer timer_;
-  boost::beast::flat_buffer buffer_;
+  boost::beast::flat_buffer buffer_;           // what was read ahead of the request in hand
   std::optional<Parser> parser_;
   Phase phase_ = Phase::idle;
   std::string path_;
+  std::string request_id_;                     // the client's, echoed with every answer
   bool head_only_ = false;                     // HEAD: no body
   bool keep_alive_ = true;
   bool chunked_ = true;
@@ -70,6 +71,7 @@ class Session : public Responder, public std::enable_shared_from_this<Session> {
   bool ending_ = false;                        // the answer is whole; once written, the next request is read
   bool close_after_ = false;
   bool closed_ = false;
+  std::size_t longest_event_ = 0;              // of the stream
   std::string unsent_;                         // waits for the write in progress
   std::string writing_;
   std::function<void()> gone_;

@@ -5,34 +5,14 @@
 // 5-bit ones 4 (31496), 6-bit ones 2 (32004). For 8-bit weights the sign is moved to the activations: 2 * 128 * 127 = 32512.
 #include <immintrin.h>
 
-#include <cstring>
-
-#include "kernels/cpu/matmul_kernels.h"
+#include "kernels/cpu/matmul_body.h"
 
 namespace baton::kernels {
 namespace {
 
-#define BATON_INLINE [[gnu::always_inline]] inline
-
-template <class T>
-BATON_INLINE T load(const std::byte* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-
 BATON_INLINE __m256i load_words(const std::byte* at) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at)); }
 BATON_INLINE __m256 load_halves(const std::byte* at) { return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))); }
 
-constexpr bool has_min(WeightType type) { return type == WeightType::q4_1 || type == WeightType::q4_k || type == WeightType::q5_k; }
-// Of a panel's super-block: pieces in it, bytes of its scales, bytes of a piece's quants (weight_layout.h).
-constexpr std::size_t pieces_of_block(WeightType type) { return type >= WeightType::q4_k ? 8 : 1; }
-constexpr std::size_t scale_bytes(WeightType type) {
-  return type == WeightType::q4_1 ? 64 : type == WeightType::q6_k ? 288 : type >= WeightType::q4_k ? 256 : 32;
-}
-constexpr std::size_t quant_bytes(WeightType type) {
-  return type == WeightType::q8_0 ? 512 : type == WeightType::q5_k ? 320 : type == WeightType::q6_k ? 384 : 256;
-}
 constexpr int groups_in_16_bits(WeightType type) {
   return type == WeightType::q8_0 ? 1 : type == WeightType::q5_k ? 4 : type == WeightType::q6_k ? 2 : 8;
 }
@@ -224,33 +204,14 @@ void multiply(const MatmulTask& task) {
   for (std::size_t panel = task.first_panel; panel < task.last_panel; ++panel) {
     std::size_t row = 0;
     for (; row + 8 <= task.rows; row += 8) tile<T, 8>(task, panel, row);
-    switch (task.rows - row) {
-      case 1: tile<T, 1>(task, panel, row); break;
-      case 2: tile<T, 2>(task, panel, row); break;
-      case 3: tile<T, 3>(task, panel, row); break;
-      case 4: tile<T, 4>(task, panel, row); break;
-      case 5: tile<T, 5>(task, panel, row); break;
-      case 6: tile<T, 6>(task, panel, row); break;
-      case 7: tile<T, 7>(task, panel, row); break;
-      default: break;
-    }
+    with_rows(task.rows - row, [&]<int N>() __attribute__((always_inline)) { tile<T, N>(task, panel, row); });
   }
 }
 
 }  // namespace
 
 void matmul_avx2(const MatmulTask& task) {
-  switch (task.type) {
-    case WeightType::f32: return multiply<WeightType::f32>(task);
-    case WeightType::f16: return multiply<WeightType::f16>(task);
-    case WeightType::bf16: return multiply<WeightType::bf16>(task);
-    case WeightType::q8_0: return multiply<WeightType::q8_0>(task);
-    case WeightType::q4_0: return multiply<WeightType::q4_0>(task);
-    case WeightType::q4_1: return multiply<WeightType::q4_1>(task);
-    case WeightType::q4_k: return multiply<WeightType::q4_k>(task);
-    case WeightType::q5_k: return multiply<WeightType::q5_k>(task);
-    case WeightType::q6_k: return multiply<WeightType::q6_k>(task);
-  }
+  with_type(task.type, [&]<WeightType T>() { multiply<T>(task); });
 }
 
 }  // namespace baton::kernels

@@ -10,15 +10,12 @@
 #endif
 #include <immintrin.h>
 
-#include <cstring>
 #include <utility>
 
-#include "kernels/cpu/matmul_kernels.h"
+#include "kernels/cpu/matmul_body.h"
 
 namespace baton::kernels {
 namespace {
-
-#define BATON_INLINE [[gnu::always_inline]] inline
 
 template <int I>
 struct Index {
@@ -36,26 +33,10 @@ BATON_INLINE void unroll(const F& f) {
   unroll_sequence(f, std::make_integer_sequence<int, N>{});
 }
 
-template <class T>
-BATON_INLINE T load(const std::byte* at) {
-  T value;
-  std::memcpy(&value, at, sizeof value);
-  return value;
-}
-
 BATON_INLINE __m512i load_line(const std::byte* at) { return _mm512_loadu_si512(at); }
 BATON_INLINE __m512 load_halves(const std::byte* at) { return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(at))); }
 
-constexpr bool has_min(WeightType type) { return type == WeightType::q4_1 || type == WeightType::q4_k || type == WeightType::q5_k; }
 constexpr bool is_raised(WeightType type) { return type == WeightType::q8_0 || type == WeightType::q4_0 || type == WeightType::q6_k; }
-// Of a panel's super-block: pieces in it, bytes of its scales, bytes of a piece's quants (weight_layout.h).
-constexpr std::size_t pieces_of_block(WeightType type) { return type >= WeightType::q4_k ? 8 : 1; }
-constexpr std::size_t scale_bytes(WeightType type) {
-  return type == WeightType::q4_1 ? 64 : type == WeightType::q6_k ? 288 : type >= WeightType::q4_k ? 256 : 32;
-}
-constexpr std::size_t quant_bytes(WeightType type) {
-  return type == WeightType::q8_0 ? 512 : type == WeightType::q5_k ? 320 : type == WeightType::q6_k ? 384 : 256;
-}
 
 struct Scales {
   __m512 scale[2];
@@ -261,20 +242,6 @@ BATON_INLINE void tile(const MatmulTask& task, std::size_t panel, std::size_t pa
   }
 }
 
-template <WeightType T>
-BATON_INLINE void last_tile(const MatmulTask& task, std::size_t panel, std::size_t panels, std::size_t first_row) {
-  switch (task.rows - first_row) {
-    case 1: return tile<T, 1>(task, panel, panels, first_row);
-    case 2: return tile<T, 2>(task, panel, panels, first_row);
-    case 3: return tile<T, 3>(task, panel, panels, first_row);
-    case 4: return tile<T, 4>(task, panel, panels, first_row);
-    case 5: return tile<T, 5>(task, panel, panels, first_row);
-    case 6: return tile<T, 6>(task, panel, panels, first_row);
-    case 7: return tile<T, 7>(task, panel, panels, first_row);
-    default: return;
-  }
-}
-
 // Panels outside, rows inside: a panel is read from memory once and stays in the first-level cache for all rows.
 template <WeightType T>
 void multiply(const MatmulTask& task) {
@@ -284,24 +251,14 @@ void multiply(const MatmulTask& task) {
     const std::size_t panels = task.last_panel - panel < step ? task.last_panel - panel : step;
     std::size_t row = 0;
     for (; row + 8 <= task.rows; row += 8) tile<T, 8>(task, panel, panels, row);
-    last_tile<T>(task, panel, panels, row);
+    with_rows(task.rows - row, [&]<int N>() __attribute__((always_inline)) { tile<T, N>(task, panel, panels, row); });
   }
 }
 
 }  // namespace
 
 void matmul_avx512(const MatmulTask& task) {
-  switch (task.type) {
-    case WeightType::f32: return multiply<WeightType::f32>(task);
-    case WeightType::f16: return multiply<WeightType::f16>(task);
-    case WeightType::bf16: return multiply<WeightType::bf16>(task);
-    case WeightType::q8_0: return multiply<WeightType::q8_0>(task);
-    case WeightType::q4_0: return multiply<WeightType::q4_0>(task);
-    case WeightType::q4_1: return multiply<WeightType::q4_1>(task);
-    case WeightType::q4_k: return multiply<WeightType::q4_k>(task);
-    case WeightType::q5_k: return multiply<WeightType::q5_k>(task);
-    case WeightType::q6_k: return multiply<WeightType::q6_k>(task);
-  }
+  with_type(task.type, [&]<WeightType T>() { multiply<T>(task); });
 }
 
 }  // namespace baton::kernels

@@ -1,6 +1,8 @@
 // Who talks to whom, and what two nodes must agree on.
 #include <spdlog/fmt/fmt.h>
 
+#include <algorithm>
+
 #include "runtime/cluster/membership.h"
 
 namespace baton {
@@ -60,6 +62,14 @@ std::string why_refused(const Hello& ours, const Hello& theirs) {
   if (std::string why = why_model(ours, theirs); !why.empty()) return why;
   if (is_instance(ours.role) && is_instance(theirs.role)) return why_kv(ours, theirs);
   return {};
+}
+
+bool can_serve(const std::vector<Hello>& instances) {
+  return std::ranges::any_of(instances, [&](const Hello& prefill) {
+    return can_prefill(prefill.role) && std::ranges::any_of(instances, [&](const Hello& decode) {
+      return can_decode(decode.role) && why_refused(prefill, decode).empty();
+    });
+  });
 }
 
 }  // namespace baton

@@ -31,11 +31,11 @@ void LoadTable::refresh(const Instance& instance) {
   const std::uint32_t reported_requests = report.waiting + report.running;
   const Role role = instance.hello.role;
   standings_[place] = {instance.heard, instance.waiting(), instance.kv_class, can_prefill(role), can_decode(role), report.draining,
-                       instance.full()};
+                       instance.full(), !report.unreachable.empty()};
 
   prefill_loads_[place] = {.id = instance.hello.self.id,
                            .pending_tokens = report.pending_prefill_tokens + instance.recent_tokens,
-                           .running = std::max(reported_requests + instance.recent_requests, instance.owed_requests),
+                           .running = std::max(reported_requests + instance.unreported(), instance.owed_requests),
                            .blocks_free = blocks_free(report.blocks_used + instance.recent_tokens / block_tokens),
                            .blocks_total = total};
   decode_loads_[place] = {.id = instance.hello.self.id,
@@ -49,7 +49,6 @@ void LoadTable::join(const Hello& hello, Instant now) {
   const auto known = index_.find(hello.self.id);
   if (known != index_.end()) {
     Instance& instance = instances_[known->second];
-    if (hello.self.incarnation < instance.hello.self.incarnation) return;
     if (hello.self == instance.hello.self) {
       instance.hello = hello;
       instance.heard = now;
@@ -94,7 +93,20 @@ void LoadTable::report(const LoadReport& report, Instant now) {
     instance->recent.pop_front();
     if (place != ledger_.end()) no_longer_recent(place->second);
   }
+  for (const Instance::Recent& recent : instance->recent) {
+    const auto place = ledger_.find(recent.key);
+    if (place == ledger_.end() || !place->second.recent || place->second.assigned.prefill != report.self) continue;
+    if (!std::exchange(place->second.maybe_reported, true)) ++instance->maybe_reported;
+  }
   refresh(*instance);
+}
+
+bool LoadTable::can_reach(std::uint32_t a, std::uint32_t b) const {
+  const auto missed_by = [&](std::uint32_t one, std::uint32_t other) {
+    const auto& unreachable = instances_[one].report.unreachable;
+    return std::find(unreachable.begin(), unreachable.end(), instances_[other].hello.self) != unreachable.end();
+  };
+  return !missed_by(a, b) && !missed_by(b, a);
 }
 
 void LoadTable::no_longer_recent(Entry& entry) {
@@ -102,6 +114,7 @@ void LoadTable::no_longer_recent(Entry& entry) {
   if (!std::exchange(entry.recent, false) || prefill == nullptr) return;
   prefill->recent_tokens -= entry.prompt_tokens;
   --prefill->recent_requests;
+  if (entry.maybe_reported) --prefill->maybe_reported;
 }
 
 const Assigned* LoadTable::find(const InstanceRef& gateway, RequestKey key) const {
@@ -178,12 +191,13 @@ void LoadTable::expire(Instant now) {
 void LoadTable::check_invariants() const {
   CHECK(standings_.size() == instances_.size() && prefill_loads_.size() == instances_.size() && decode_loads_.size() == instances_.size());
   CHECK(index_.size() == instances_.size());
-  std::vector<std::uint64_t> recent(instances_.size()), owed(instances_.size());
+  std::vector<std::uint64_t> recent(instances_.size()), maybe(instances_.size()), owed(instances_.size());
   for (const auto& [key, entry] : ledger_) {
     const auto prefill = index_.find(entry.assigned.prefill.id);
     const auto decode = index_.find(entry.assigned.decode.id);
     CHECK(prefill != index_.end() && decode != index_.end(), "an assignment outlives its instance");
     if (entry.recent) recent[prefill->second] += entry.prompt_tokens;
+    if (entry.recent && entry.maybe_reported) ++maybe[prefill->second];
     owed[decode->second] += entry.total_tokens;
   }
   for (std::size_t i = 0; i < instances_.size(); ++i) {
@@ -191,6 +205,7 @@ void LoadTable::check_invariants() const {
     CHECK(instances_[i].recent_tokens == recent[i], "instance {}: {} recent tokens, {} in the ledger", i,
           instances_[i].recent_tokens, recent[i]);
     CHECK(instances_[i].owed_tokens == owed[i]);
+    CHECK(instances_[i].maybe_reported == maybe[i] && maybe[i] <= instances_[i].recent_requests);
   }
 }
 

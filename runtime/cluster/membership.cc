@@ -129,7 +129,8 @@ std::string Membership::State::why_not(const Peer& peer, const Hello& hello) con
     return fmt::format("{} says it is a {} node, the cluster file says {}: give all nodes the same file", hello.name,
                        to_string(hello.role), to_string(peer.view.role));
   }
-  if (hello.self.incarnation < peer.view.hello.self.incarnation) {
+  // Only while that one is there: a process whose clock was set back before it started is newer all the same.
+  if (peer.phase == LinkPhase::up && hello.self.incarnation < peer.view.hello.self.incarnation) {
     return fmt::format("a newer process of {} has joined: stop one of the two", hello.name);
   }
   return why_refused(options.self, hello);

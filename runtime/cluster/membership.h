@@ -85,6 +85,8 @@ struct PeerView {
 bool needs(Role a, Role b);
 // Why `theirs` cannot be worked with, in words that say what to do; empty: it can. Symmetric, so that both sides refuse.
 std::string why_refused(const Hello& ours, const Hello& theirs);
+// Can these instances together answer a request? A mixed one can, and a prefill and a decode instance that do not refuse each other.
+bool can_serve(const std::vector<Hello>& instances);
 
 class Membership {
  public:

@@ -66,11 +66,13 @@ void RequestCore::State::deliver(Attempt& attempt, const TokenOut& token, Instan
   if (progress.overflow) {
     const Error lost{ErrorCode::internal, Scope::instance, "tokens were lost on the way to the gateway"};
     const bool decoding = attempt.phase == Attempt::Phase::decoding;
-    return fail(attempt.key, decoding ? attempt.assigned.decode : attempt.assigned.prefill, false, lost, now);
+    const InstanceRef by = decoding ? attempt.assigned.decode : attempt.assigned.prefill;
+    return fail(attempt.key, {by, false, by, lost}, now);
   }
   if (progress.emitted.empty()) return;
   if (!std::exchange(token_seen, true)) outcome.cached_tokens = token.cached_tokens;
   choice.futile = 0;
+  if (choice.stream.delivered().size() > attempt.base + 1) choice.stumbles = 0;
   for (EmitToken& emitted : progress.emitted) out.push_back(std::move(emitted));
   attempt.stopped_here = attempt.stopped_here || progress.stopped_here;
 
@@ -179,7 +181,8 @@ RequestCommands RequestCore::on(const AttemptFailed& event, Instant now) {
   Attempt* attempt = s.find(event.key);
   if (attempt == nullptr || !attempt->involves(event.from)) return s.finish_event();
   const bool p_is_done = attempt->decode_spoke && event.from == attempt->assigned.prefill;
-  if (!p_is_done) s.fail(event.key, event.from, false, event.error, now);
+  const InstanceRef culprit = attempt->involves(event.culprit) ? event.culprit : event.from;
+  if (!p_is_done) s.fail(event.key, {event.from, false, culprit, event.error}, now);
   return s.finish_event();
 }
 
@@ -194,7 +197,7 @@ RequestCommands RequestCore::on(const InstanceLost& event, Instant now) {
   }
   const Error error{ErrorCode::peer_unreachable, Scope::instance, "an instance was lost"};
   for (const RequestKey key : lost) {
-    if (!s.ended) s.fail(key, event.instance, true, error, now);
+    if (!s.ended) s.fail(key, {event.instance, true, event.instance, error}, now);
   }
   return s.finish_event();
 }
@@ -227,7 +230,7 @@ void RequestCore::check_invariants() const {
     choice.stream.check_invariants(s.spec);
     CHECK(carried[c] <= 1, "choice {} is in {} attempts", c, carried[c]);
     CHECK(s.ended || !s.started || choice.stream.done() || carried[c] == 1, "nobody works on choice {}", c);
-    CHECK(choice.attempts <= s.spec.max_attempts);
+    CHECK(s.ended || choice.futile < s.spec.max_attempts, "choice {} goes on after {} futile attempts", c, choice.futile);
   }
   CHECK(!s.ended || s.attempts.empty());
 }

@@ -39,7 +39,7 @@ struct RequestSpec {
   bool skip_special_tokens = true;
   Duration deadline = Milliseconds{600000};    // from start
   Duration assign_deadline = Milliseconds{5000};     // to find an instance, at first and after each failure
-  std::uint32_t max_attempts = 8;              // per choice
+  std::uint32_t max_attempts = 8;              // of a choice in a row that bring it no token; with tokens only the deadline ends it
 };
 
 // ---- events: Assigned, AssignRefused, StepTokens' entries, PromptScores, AttemptFailed, and ----

@@ -26,7 +26,6 @@ void RequestCore::State::dispatch(Attempt attempt, Instant now) {
           "choice {} has ended and is dispatched", c);
     choices[c].stream.begin_attempt();
     ++choices[c].epochs;
-    ++choices[c].attempts;
   }
   attempts.push_back(std::move(attempt));
   if (attempts.back().next_at <= now) ask(attempts.back(), now);

@@ -7,12 +7,18 @@
 namespace baton {
 namespace {
 
-constexpr std::size_t kAvoided = 16;       // instances remembered as having failed a request
+constexpr std::size_t kAvoided = 16;       // instances remembered as having failed a request, or as having blamed another
 
 // What another instance would answer just the same.
 bool cannot_be_cured(ErrorCode code) {
   return code == ErrorCode::invalid_argument || code == ErrorCode::context_length_exceeded ||
          code == ErrorCode::deadline_exceeded || code == ErrorCode::cancelled || code == ErrorCode::unsupported;
+}
+
+void remember_last(std::vector<InstanceId>& ids, InstanceId id) {
+  std::erase(ids, id);
+  ids.push_back(id);
+  if (ids.size() > kAvoided) ids.erase(ids.begin());
 }
 
 }  // namespace
@@ -33,8 +39,18 @@ void RequestCore::State::close(RequestKey key) {
   attempts.erase(place);
 }
 
-// `by` said so, or is no more; the other side of the attempt may still hold something for it.
-void RequestCore::State::fail(RequestKey key, const InstanceRef& by, bool by_is_gone, const Error& error, Instant now) {
+// Who blames a partner is believed once; who does so again may be what is broken.
+void RequestCore::State::avoid_after(const Failure& failure) {
+  if (failure.culprit != failure.by) {
+    if (std::find(accusers.begin(), accusers.end(), failure.by.id) != accusers.end()) remember_last(avoid, failure.by.id);
+    remember_last(accusers, failure.by.id);
+  }
+  remember_last(avoid, failure.culprit.id);
+}
+
+// Both sides of the attempt may still hold something for it, unless they are no more.
+void RequestCore::State::fail(RequestKey key, const Failure& failure, Instant now) {
+  const auto& [by, by_is_gone, culprit, error] = failure;
   const Attempt failed = *find(key);
   if (cannot_be_cured(error.code)) return end(error);
   const bool by_prefill = by == failed.assigned.prefill;
@@ -46,9 +62,7 @@ void RequestCore::State::fail(RequestKey key, const InstanceRef& by, bool by_is_
     cancel_at(failed, Tell::both);
   }
   close(key);
-  avoid.erase(std::remove(avoid.begin(), avoid.end(), by.id), avoid.end());
-  avoid.push_back(by.id);
-  if (avoid.size() > kAvoided) avoid.erase(avoid.begin());
+  avoid_after(failure);
   if (error.code == ErrorCode::queue_full && untouched(failed)) {
     turned_away(failed, error, now);
   } else {
@@ -62,10 +76,9 @@ bool RequestCore::State::untouched(const Attempt& attempt) const {
                      [&](const Choice& c) { return !c.stream.done() && c.stream.delivered().size() == attempt.base; });
 }
 
-// A full queue is no failure: the same window and the same count of attempts, at another instance.
+// A full queue is no failure: the same window, at another instance.
 void RequestCore::State::turned_away(const Attempt& failed, const Error& error, Instant now) {
   if (now >= failed.window_end) return end(error);
-  for (std::uint32_t c = failed.first_choice; c < failed.first_choice + failed.choices; ++c) --choices[c].attempts;
   Attempt next{.first_choice = failed.first_choice, .choices = failed.choices};
   next.fresh = failed.fresh;
   next.tries = failed.tries + 1;
@@ -79,20 +92,22 @@ void RequestCore::State::redispatch(const Attempt& failed, const Error& error, I
   const std::uint32_t last = failed.first_choice + failed.choices;
   const bool whole = untouched(failed);
   for (std::uint32_t c = failed.first_choice; c < last; ++c) {
-    const Choice& choice = choices[c];
-    if (!choice.stream.done() && choice.attempts >= spec.max_attempts) {
+    Choice& choice = choices[c];
+    const bool progress = choice.stream.done() || choice.stream.delivered().size() > failed.base;
+    if (!progress && ++choice.futile >= spec.max_attempts) {
       return end(Error{ErrorCode::unavailable, Scope::cluster,
-                       fmt::format("gave up after {} attempts; the last: {}", choice.attempts, error.message)});
+                       fmt::format("gave up after {} attempts; the last: {}", choice.futile, error.message)});
     }
   }
   for (std::uint32_t c = failed.first_choice; c < last;) {
     const std::uint32_t count = whole ? failed.choices : 1;
     if (!choices[c].stream.done()) {
       Attempt next{.first_choice = c, .choices = count};
-      const std::uint32_t futile = choices[c].futile++ + (error.code == ErrorCode::queue_full ? 1 : 0);
+      // The first goes on at once. A token from each prefill is progress, but no reason to prefill as fast as others can fail.
+      const std::uint32_t stumbles = choices[c].stumbles++ + (error.code == ErrorCode::queue_full ? 1 : 0);
       next.fresh = false;
       next.window_end = now + spec.assign_deadline;
-      next.next_at = futile == 0 ? now : std::min(now + retry_backoff(failed.key.request, futile), next.window_end);
+      next.next_at = stumbles == 0 ? now : std::min(now + retry_backoff(failed.key.request, stumbles), next.window_end);
       ++(failed.phase == Attempt::Phase::decoding ? outcome.recoveries_decode : outcome.recoveries_prefill);
       dispatch(std::move(next), now);
     }

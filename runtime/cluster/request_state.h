@@ -48,14 +48,15 @@ struct RequestCore::State {
   struct Choice {
     ChoiceStream stream;
     std::uint32_t epochs = 0;          // of dispatches so far
-    std::uint32_t attempts = 0;        // those that count for max_attempts: not the ones a full queue turned away
-    std::uint32_t futile = 0;          // failures since the last token
+    std::uint32_t futile = 0;          // attempts that failed since its last token; not those a full queue turned away
+    std::uint32_t stumbles = 0;        // attempts in a row that failed before anything went on from their prefill
   };
 
   RequestSpec spec;
   std::vector<Choice> choices;
   std::vector<Attempt> attempts;       // live ones, each choice in at most one
   std::vector<InstanceId> avoid;       // that failed this request, newest last
+  std::vector<InstanceId> accusers;    // that blamed a partner for it
   std::uint32_t scores_emitted = 0;
   bool started = false;
   bool ended = false;
@@ -87,7 +88,14 @@ struct RequestCore::State {
   enum class Tell : std::uint8_t { prefill = 1, decode = 2, both = 3 };
   void cancel_at(const Attempt& attempt, Tell whom);
   void close(RequestKey key);   // the attempt is over: the scheduler is told, it is forgotten
-  void fail(RequestKey key, const InstanceRef& by, bool by_is_gone, const Error& error, Instant now);
+  struct Failure {
+    InstanceRef by;             // who said so, or
+    bool by_is_gone = false;    // is no more
+    InstanceRef culprit;        // whom to avoid from now on
+    Error error;
+  };
+  void fail(RequestKey key, const Failure& failure, Instant now);
+  void avoid_after(const Failure& failure);
   bool untouched(const Attempt& attempt) const;
   void turned_away(const Attempt& failed, const Error& error, Instant now);
   void redispatch(const Attempt& failed, const Error& error, Instant now);

@@ -5,7 +5,7 @@
 //   least_memory     the most free KV blocks
 //   power_of_two     the shorter queue of two drawn at random
 //
-// Register before the first scheduler is made, from one thread (main, or a plugin's start).
+// Register before the first scheduler is made, from one thread: a program of one's own does so before it calls run_node or serve.
 #pragma once
 
 #include <functional>

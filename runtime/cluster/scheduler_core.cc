@@ -24,12 +24,15 @@ struct SchedulerCore::State {
   // Of the decision in hand; kept so that a decision allocates nothing.
   std::vector<std::uint32_t> candidates;
   std::vector<std::uint8_t> class_decodes;       // by KV class: kNone, kFull, kReady
+  std::vector<std::uint32_t> ready_decodes;
+  bool some_apart = false;                       // somebody cannot reach somebody
 
   Result<Assigned> decide(const AssignRequest& request, Instant now);
   bool usable(const LoadTable::Standing& instance, Instant now) const;
   void find_decodes(Instant now);
   std::uint32_t choose(Part part, const AssignRequest& request);
   std::optional<Error> gather_prefill(Instant now);
+  void gather_decode(std::uint32_t prefill);
   Error queue_full(std::uint32_t waiting) const;
   void count_end(Instant now);
 };
@@ -38,6 +41,13 @@ namespace {
 
 constexpr std::uint8_t kNone = 0, kFull = 1, kReady = 2;
 constexpr std::uint32_t kLongestRetryAfter = 60;
+
+// Only those that suit, as long as there are any.
+template <class Suits>
+void prefer(std::vector<std::uint32_t>& candidates, Suits suits) {
+  const auto split = std::stable_partition(candidates.begin(), candidates.end(), suits);
+  if (split != candidates.begin()) candidates.erase(split, candidates.end());
+}
 
 }  // namespace
 
@@ -58,8 +68,14 @@ bool SchedulerCore::State::usable(const LoadTable::Standing& instance, Instant n
 
 void SchedulerCore::State::find_decodes(Instant now) {
   class_decodes.assign(table.kv_classes(), kNone);
-  for (const LoadTable::Standing& instance : table.standings()) {
+  ready_decodes.clear();
+  some_apart = false;
+  const auto instances = table.standings();
+  for (std::uint32_t i = 0; i < instances.size(); ++i) {
+    const LoadTable::Standing& instance = instances[i];
+    some_apart = some_apart || instance.apart;
     if (!instance.decodes || !usable(instance, now)) continue;
+    if (!instance.full) ready_decodes.push_back(i);
     std::uint8_t& state = class_decodes[instance.kv_class];
     state = std::max(state, instance.full ? kFull : kReady);
   }
@@ -89,7 +105,23 @@ std::optional<Error> SchedulerCore::State::gather_prefill(Instant now) {
                  "no decode instance that shares its KV with a prefill instance is ready; see /cluster"};
   }
   if (candidates.empty() || waiting >= options.max_waiting) return queue_full(waiting);
+  if (some_apart) {
+    prefer(candidates, [&](std::uint32_t i) {
+      const auto partner = [&](std::uint32_t d) { return instances[d].kv_class == instances[i].kv_class && table.can_reach(i, d); };
+      return instances[i].decodes || std::any_of(ready_decodes.begin(), ready_decodes.end(), partner);
+    });
+  }
   return std::nullopt;
+}
+
+// Those that share its KV; of them those that it can reach, as long as there are any.
+void SchedulerCore::State::gather_decode(std::uint32_t prefill) {
+  const auto instances = table.standings();
+  candidates.clear();
+  for (const std::uint32_t i : ready_decodes) {
+    if (instances[i].kv_class == instances[prefill].kv_class) candidates.push_back(i);
+  }
+  if (some_apart) prefer(candidates, [&](std::uint32_t i) { return table.can_reach(prefill, i); });
 }
 
 Error SchedulerCore::State::queue_full(std::uint32_t waiting) const {
@@ -104,12 +136,10 @@ Error SchedulerCore::State::queue_full(std::uint32_t waiting) const {
 // Among `candidates`, without those that just failed the request as long as others are left.
 std::uint32_t SchedulerCore::State::choose(Part part, const AssignRequest& request) {
   const auto loads = table.loads(part);
-  const auto avoided = [&](std::uint32_t candidate) {
-    return std::find(request.avoid.begin(), request.avoid.end(), loads[candidate].id) != request.avoid.end();
-  };
   if (!request.avoid.empty()) {
-    const auto split = std::stable_partition(candidates.begin(), candidates.end(), [&](std::uint32_t c) { return !avoided(c); });
-    if (split != candidates.begin()) candidates.erase(split, candidates.end());
+    prefer(candidates, [&](std::uint32_t candidate) {
+      return std::find(request.avoid.begin(), request.avoid.end(), loads[candidate].id) == request.avoid.end();
+    });
   }
   const std::uint32_t chosen = routing->choose({part, request.prompt_tokens, request.max_output_tokens, loads, candidates}, random);
   CHECK(std::binary_search(candidates.begin(), candidates.end(), chosen),
@@ -120,17 +150,12 @@ std::uint32_t SchedulerCore::State::choose(Part part, const AssignRequest& reque
 Result<Assigned> SchedulerCore::State::decide(const AssignRequest& request, Instant now) {
   if (std::optional<Error> error = gather_prefill(now)) return *error;
   const auto instances = table.instances();
-  const LoadTable::Instance& prefill = instances[choose(Part::prefill, request)];
+  const std::uint32_t chosen = choose(Part::prefill, request);
+  const LoadTable::Instance& prefill = instances[chosen];
   Assigned assigned{.key = request.key, .prefill = prefill.hello.self, .decode = prefill.hello.self, .mode = HandOffMode::local};
   if (can_decode(prefill.hello.role)) return assigned;
 
-  candidates.clear();
-  const auto standings = table.standings();
-  for (std::uint32_t i = 0; i < standings.size(); ++i) {
-    const LoadTable::Standing& instance = standings[i];
-    const bool suits = instance.decodes && instance.kv_class == prefill.kv_class;
-    if (suits && usable(instance, now) && !instance.full) candidates.push_back(i);
-  }
+  gather_decode(chosen);
   assigned.decode = instances[choose(Part::decode, request)].hello.self;
   assigned.mode = options.hand_off == HandOffMode::local ? HandOffMode::pull : options.hand_off;
   return assigned;

@@ -1,6 +1,7 @@
 // The cluster's scheduler: who is there, how loaded, who gets the next request. Soft state only: restarted, it knows nothing and
 // rebuilds from hellos and load reports; running requests do not notice.
 //
+// Pairs that cannot reach each other, as their reports say, are made only where there is no other.
 // Load between two reports of an instance is estimated by what was assigned to it and not yet reported ended (RequestEnded).
 #pragma once
 

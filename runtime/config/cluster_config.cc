@@ -1,5 +1,6 @@
 #include "runtime/config/cluster_config.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include "runtime/cluster/routing_registry.h"
 #include "runtime/config/cluster_schema.h"
 #include "runtime/config/config_reader.h"
+#include "runtime/model/loaded_model.h"
 
 namespace baton {
 namespace {
@@ -30,11 +32,12 @@ void read_section(ConfigErrors& errors, ConfigReader& parent, const char* key, S
 void read_node(ConfigErrors& errors, const YAML::Node& yaml, const std::string& path, const ClusterConfig& config, NodeConfig& node) {
   ConfigReader reader{errors, yaml, path};
   node.instance = config.instances;
+  if (!reader.has("role")) reader.accept_everywhere();
+  visit(reader, node, node);
+  reader.finish();                             // a misspelt key is called that, rather than missing
   for (const char* needed : {"name", "role", "control"}) {
     if (!reader.has(needed)) reader.refuse(needed, "is missing; every node has a name, a role and a control address");
   }
-  visit(reader, node, node);
-  reader.finish();
   if (node.role != Role::scheduler && node.model.empty()) node.model = config.model;
   if (node.role == Role::gateway && node.http.host.empty()) node.http = {"127.0.0.1", 8000};
   if (is_instance(node.role) && node.data.host.empty()) {
@@ -85,9 +88,19 @@ std::string from_folder(const std::string& path, const std::filesystem::path& fo
 
 }  // namespace
 
+std::uint32_t length_of(const InstanceConfig& config, const ModelSpec& model) {
+  return config.max_model_len != 0 ? config.max_model_len : std::min(kUsualModelLen, model.longest_context());
+}
+
 std::string to_string(const HostPort& address) {
   const bool v6 = address.host.find(':') != std::string::npos;
   return fmt::format("{}:{}", v6 ? "[" + address.host + "]" : address.host, address.port);
+}
+
+std::uint32_t kv_blocks_of(const InstanceConfig& config, std::uint64_t block_bytes) {
+  if (config.kv_blocks != 0) return config.kv_blocks;
+  const std::uint64_t fit = (std::uint64_t{config.kv_memory_mib} << 20) / block_bytes;
+  return static_cast<std::uint32_t>(std::clamp(fit, std::uint64_t{1}, std::uint64_t{kMostTokens}));
 }
 
 const NodeConfig* ClusterConfig::find(std::string_view name) const {

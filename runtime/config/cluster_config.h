@@ -26,6 +26,8 @@
 
 namespace baton {
 
+struct ModelSpec;
+
 struct HostPort {
   std::string host;                            // a name, an IPv4 or a bracketless IPv6 address
   std::uint16_t port = 0;                      // 0: any free one (data only)
@@ -33,13 +35,15 @@ struct HostPort {
 };
 std::string to_string(const HostPort& address);            // [::1]:80 for IPv6
 
+inline constexpr std::uint32_t kUsualModelLen = 8192;      // tokens
+
 // Of an instance; a node's own keys override the cluster's `instances:`.
 struct InstanceConfig {
   std::uint32_t threads = 1;                   // of the device; 1 .. 1024
   std::uint32_t kv_blocks = 0;                 // of the pool; 0: as many as kv_memory_mib holds
   std::uint32_t kv_memory_mib = 512;           // used when kv_blocks is 0
   std::uint32_t block_size = 16;               // tokens: 16, 32 or 64
-  std::uint32_t max_model_len = 8192;          // tokens; the model's own context where that is less
+  std::uint32_t max_model_len = 0;             // tokens; 0: kUsualModelLen, or the model's longest where that is less
   KvType kv_dtype = KvType::bf16;              // bf16, f32
   std::uint32_t prefill_token_budget = 2048;   // of one step
   std::uint32_t chunk_tokens = 512;            // of one prompt in one step; 0: whole prompts
@@ -54,6 +58,11 @@ struct InstanceConfig {
   Duration report_interval = Milliseconds{200};
   bool operator==(const InstanceConfig&) const = default;
 };
+
+// The tokens of a request at most, prompt and output, at an instance of this model.
+std::uint32_t length_of(const InstanceConfig& config, const ModelSpec& model);
+// Blocks of the instance's pool, of which each takes `block_bytes` over all layers; at least one.
+std::uint32_t kv_blocks_of(const InstanceConfig& config, std::uint64_t block_bytes);
 
 struct NodeConfig {
   std::string name;                            // letters, digits, '-', '_', '.'; at most 63

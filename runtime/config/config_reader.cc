@@ -73,7 +73,7 @@ bool ConfigReader::has(const char* key) const { return there() && at(key).IsDefi
 YAML::Node ConfigReader::child(const char* key) {
   known_.emplace_back(key);
   if (!has(key)) return YAML::Node(YAML::NodeType::Undefined);
-  if (!elsewhere_.empty()) refuse(key, elsewhere_);
+  if (!elsewhere_.empty() && !everywhere_) refuse(key, elsewhere_);
   return at(key);
 }
 

@@ -48,6 +48,7 @@ class ConfigReader {
   void refuse(const char* key, const std::string& message);    // at the key's line, or the mapping's when it is not there
   // From here on a key that is there is refused with `reason`; empty: no longer.
   void only_elsewhere(std::string reason) { elsewhere_ = std::move(reason); }
+  void accept_everywhere() { everywhere_ = true; }       // only_elsewhere counts no longer: of a node that does not say its role
   void finish();
 
  private:
@@ -60,6 +61,7 @@ class ConfigReader {
   YAML::Node node_;
   std::string path_;
   std::string elsewhere_;
+  bool everywhere_ = false;
   std::vector<std::string> known_;
 };
 

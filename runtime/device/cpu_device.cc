@@ -35,16 +35,6 @@ Result<kernels::Isa> choose_isa(const std::string& name) {
   return *isa;
 }
 
-// Attention sees the whole context, so a model that was trained with a window is right only up to it.
-Result<std::uint32_t> choose_length(const ModelSpec& spec, std::uint32_t asked) {
-  const bool windowed = spec.sliding_window != 0 && spec.sliding_window < spec.context;
-  const std::uint32_t most = windowed ? spec.sliding_window : spec.context;
-  if (asked <= most) return asked == 0 ? most : asked;
-  return refused(ErrorCode::invalid_argument,
-                 fmt::format("a length of {} tokens is more than the model's {} of {}: use at most that", asked,
-                             windowed ? "sliding window" : "context", most));
-}
-
 class CpuDevice final : public Device {
  public:
   CpuDevice(const LoadedModel& model, DeviceWeights weights, const CpuDeviceOptions& options, kernels::Isa isa,

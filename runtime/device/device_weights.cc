@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include "runtime/device/host_memory.h"
+
 namespace baton {
 namespace {
 
@@ -61,6 +63,7 @@ Result<DeviceWeights> DeviceWeights::make(const LoadedModel& model, kernels::Par
       bytes += Linear::arena_bytes(*linear);
   }
   const TensorView& table = model.embedding();
+  if (exceeds_memory(bytes + table.data.size())) return no_memory(bytes + table.data.size());
   auto arena = kernels::Arena::allocate(bytes);
   auto rows = kernels::Arena::allocate(table.data.size());
   if (!arena || !rows) return no_memory(bytes + table.data.size());

@@ -1,24 +1,14 @@
 #include "runtime/device/kv_arena.h"
 
 #include <spdlog/fmt/fmt.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <utility>
 
 #include "runtime/base/check.h"
+#include "runtime/device/host_memory.h"
 
 namespace baton {
-namespace {
-
-// The system may promise more than it has and end the process when the pages are touched.
-bool exceeds_memory(std::size_t bytes) {
-  const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
-  return pages > 0 && size > 0 && bytes / static_cast<std::size_t>(size) >= static_cast<std::size_t>(pages);
-}
-
-}  // namespace
-
 Status KvArena::allocate(std::uint32_t blocks) {
   CHECK(blocks_ == 0, "the KV arena is allocated once");
   if (blocks == 0)

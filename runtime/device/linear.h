@@ -43,10 +43,9 @@ class Linear {
   Linear(std::span<const LinearPart> parts, kernels::Arena& arena, kernels::Parallel& parallel);
 
   std::size_t outputs() const { return outputs_; }
-  std::size_t inputs() const { return inputs_; }
   std::size_t bytes() const { return bytes_; }
 
-  // out[r][n] for `rows` rows of x[rows][inputs()], `x_stride` floats apart.
+  // out[r][n] for `rows` rows of x[rows][inputs], `x_stride` floats apart.
   void run(Compute& compute, const float* x, std::size_t x_stride, std::size_t rows,
            const kernels::MatmulOut& out) const;
 

@@ -10,6 +10,7 @@
 #include "kernels/rms_norm.h"
 #include "kernels/rope.h"
 #include "kernels/swiglu.h"
+#include "runtime/device/host_memory.h"
 
 namespace baton {
 namespace {
@@ -53,6 +54,7 @@ Status LlamaGraph::reserve(std::uint32_t batch_tokens) {
                         {hidden_, slice * spec_.feed_forward}};
   std::size_t bytes = 0;
   for (const Part& part : parts) bytes += (part.floats * sizeof(float) + 63) / 64 * 64;
+  if (exceeds_memory(bytes)) return no_memory("the values between layers", bytes);
   auto arena = kernels::Arena::allocate(bytes);
   const std::size_t widest =
       slice * std::max({std::size_t{spec_.embedding}, q_size(), std::size_t{spec_.feed_forward}});
@@ -195,6 +197,7 @@ Result<std::span<const float>> LlamaGraph::logits(const BatchRows& rows) {
   const std::size_t count = wanted.size() * spec_.vocabulary, bytes = count * sizeof(float);
   if (bytes > logits_.size() || (logits_.size() > kKeptLogits && bytes <= kKeptLogits)) {
     logits_ = {};
+    if (exceeds_memory(bytes)) return no_memory("a batch's logits", bytes);
     auto arena = kernels::Arena::allocate(bytes);
     if (!arena) return no_memory("a batch's logits", bytes);
     logits_ = std::move(*arena);

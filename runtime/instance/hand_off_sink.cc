@@ -55,7 +55,7 @@ std::optional<Arrival> HandOffSink::on_offer(const Offer& offer, Attempt& attemp
     return std::nullopt;
   }
   if (inbound.transfer) {
-    context_.deadlines.set(Wait::transfer, offer.key.request, now + context_.options.transfer_deadline);
+    await_blocks(inbound, now);
     if (inbound.settled == 0) send_grant(inbound);       // P may have lost the first one; it ignores a repeated one
   }
   return advance(inbound, attempt, book, now);
@@ -136,18 +136,23 @@ void HandOffSink::grant(Inbound& inbound, Instant now) {
   inbound.slots.assign(std::size_t{context_.options.layers} * inbound.table.size(), Slot::awaited);
   inbound.digests.assign(inbound.slots.size(), 0);
 
-  // A push's blocks come as the prefill goes on, which may queue: until its Offer only the request's own deadline bounds it.
-  Duration deadline = context_.options.transfer_deadline;
+  // The fabric takes slots for as long as the request may live: how long none may come is this core's to say.
+  const auto ends = context_.deadlines.when(Wait::request, request);
+  CHECK(ends.has_value(), "request {} is granted without a deadline", request.value);
+  const Duration deadline = std::max<Duration>(*ends - now, Duration{1});
   context_.deadlines.clear(Wait::reserve, request);
-  if (inbound.offer) {
-    context_.deadlines.set(Wait::transfer, request, now + deadline);
-  } else if (const auto ends = context_.deadlines.when(Wait::request, request)) {
-    deadline = std::max<Duration>(*ends - now, Duration{1});
-  }
+  await_blocks(inbound, now);
   context_.out.add(AcceptTransfer{transfer, inbound.prefill, inbound.table.blocks(),
                                   block_identities(inbound.tokens, context_.pool.block_tokens()),
                                   static_cast<std::uint32_t>(inbound.tokens.size()), deadline});
   send_grant(inbound);
+}
+
+// A large KV on a slow link takes its time; one that brings nothing for so long has failed. A push's blocks come as the prefill goes
+// on, which may queue: until its Offer only the request's own deadline bounds it.
+void HandOffSink::await_blocks(const Inbound& inbound, Instant now) {
+  if (!inbound.offer || !inbound.transfer) return;
+  context_.deadlines.set(Wait::transfer, inbound.key.request, now + context_.options.transfer_deadline);
 }
 
 void HandOffSink::send_grant(const Inbound& inbound) {
@@ -157,9 +162,10 @@ void HandOffSink::send_grant(const Inbound& inbound) {
 
 // ---- the blocks ------------------------------------------------------------------------------------------------------
 
-std::optional<Arrival> HandOffSink::on_landed(const SlotsLanded& landed) {
+std::optional<Arrival> HandOffSink::on_landed(const SlotsLanded& landed, Instant now) {
   Inbound* inbound = find(landed.transfer);
   if (inbound == nullptr) return std::nullopt;
+  const std::uint32_t settled_before = inbound->settled;
   for (std::size_t i = 0; i < landed.slots.size(); ++i) {
     const std::uint32_t slot = landed.slots[i];
     if (slot >= inbound->slots.size() || inbound->slots[slot] != Slot::awaited) continue;
@@ -167,6 +173,7 @@ std::optional<Arrival> HandOffSink::on_landed(const SlotsLanded& landed) {
     if (i < landed.digests.size()) inbound->digests[slot] = landed.digests[i];
     ++inbound->settled;
   }
+  if (inbound->settled > settled_before) await_blocks(*inbound, now);
   return settle(*inbound);
 }
 
@@ -179,6 +186,12 @@ std::optional<Arrival> HandOffSink::on_rejected(const SlotRejected& rejected) {
   ++inbound->rejected;
   ++context_.stats.blocks_rejected;
   return settle(*inbound);
+}
+
+std::optional<Arrival> HandOffSink::on_withdraw(const Withdraw& withdraw, Instant now) {
+  const Inbound* inbound = find(withdraw.transfer);
+  if (inbound == nullptr || inbound->key != withdraw.key || inbound->prefill != withdraw.from) return std::nullopt;
+  return lose(withdraw.key.request, now);
 }
 
 std::optional<Arrival> HandOffSink::settle(Inbound& inbound) {

@@ -6,8 +6,8 @@
 //                                                                         or, without one yet, once it comes
 //
 // Rules. First come, first served: one that does not fit holds back those behind it. Every wait ends: for the other half of
-// Offer and DecodeRequest after one lease, for room at the request's deadline (the lease is renewed meanwhile), for the
-// blocks after transfer_deadline. Nothing is skipped because D has a prefix cached: what arrives is verified, and what did
+// Offer and DecodeRequest after one lease, for room at the request's deadline (the lease is renewed meanwhile), for more
+// blocks after transfer_deadline without any. Nothing is skipped because D has a prefix cached: what arrives is verified, and what did
 // not arrive is known. A slot that did not verify ends at the block's first token: blocks before it are kept, the rest is
 // recomputed.
 #pragma once
@@ -42,8 +42,9 @@ class HandOffSink {
   void on_reserve(const Reserve& reserve, Attempt& attempt, AttemptBook& book, Instant now);
   std::optional<Arrival> on_offer(const Offer& offer, Attempt& attempt, AttemptBook& book, Instant now);
   std::optional<Arrival> on_decode(const DecodeRequest& request, Attempt& attempt, AttemptBook& book, Instant now);
-  std::optional<Arrival> on_landed(const SlotsLanded& landed);
+  std::optional<Arrival> on_landed(const SlotsLanded& landed, Instant now);
   std::optional<Arrival> on_rejected(const SlotRejected& rejected);
+  std::optional<Arrival> on_withdraw(const Withdraw& withdraw, Instant now);
   // What has not arrived will not: give up the grant, tell P, keep what is whole.
   std::optional<Arrival> lose(RequestId request, Instant now);
   std::optional<RequestId> request_of(TransferId transfer) const;
@@ -59,7 +60,7 @@ class HandOffSink {
   bool grant_first(bool keep_watermark, std::uint32_t keep_free, Instant now);      // false: it does not fit
   void drop(RequestId request);                            // frees everything, tells P
   bool cancel_choice(RequestId request, std::uint32_t choice);      // true: none is left
-  // The requests whose KV was to come from `peer`; it is remembered as gone until it offers something.
+  // The requests whose KV was to come from `peer`; it is remembered as gone until it connects or offers something.
   std::vector<RequestId> peer_down(InstanceRef peer);
   void peer_up(InstanceRef peer);                          // grants it may never have had go again
 
@@ -99,6 +100,7 @@ class HandOffSink {
   void dequeue(Inbound& inbound);
   std::optional<Arrival> advance(Inbound& inbound, Attempt& attempt, AttemptBook& book, Instant now);
   void grant(Inbound& inbound, Instant now);
+  void await_blocks(const Inbound& inbound, Instant now);
   void send_grant(const Inbound& inbound);
   std::optional<Arrival> settle(Inbound& inbound);
   Arrival arrive(Inbound& inbound, std::uint32_t stored, bool landed);

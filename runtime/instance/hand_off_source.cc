@@ -96,12 +96,31 @@ bool HandOffSource::release(const Release& release) {
   return true;
 }
 
-void HandOffSource::sends_complete(const SendsComplete& done) {
+std::optional<RequestId> HandOffSource::sends_complete(const SendsComplete& done) {
   const auto found = sends_.find(done.transfer);
-  if (found == sends_.end()) return;
+  if (found == sends_.end()) return std::nullopt;
+  const bool lost = done.failed && !found->second.aborting;
+  const RequestId request = found->second.request;
   for (std::size_t i = found->second.blocks.size(); i-- > 0;) context_.pool.release(found->second.blocks[i]);
   sends_.erase(found);
   std::erase(abort_after_step_, done.transfer);
+  return lost ? std::optional{request} : std::nullopt;
+}
+
+bool HandOffSource::withdraw(RequestId request, TransferId transfer) const {
+  const auto found = held_.find(request);
+  if (found == held_.end() || found->second.transfer != transfer) return false;
+  withdraw(found->second.sequence, transfer);
+  return true;
+}
+
+void HandOffSource::withdraw(const Sequence& prefilled, TransferId transfer) const {
+  const InstanceRef decode = prefilled.prefill->decode;
+  context_.out.send(decode, Withdraw{prefilled.key, context_.options.self, decode, transfer});
+}
+
+void HandOffSource::on_push_failed(TransferId transfer, Sequence& prefilling) const {
+  if (prefilling.prefill && prefilling.prefill->grant == transfer) prefilling.prefill->push_failed = true;
 }
 
 void HandOffSource::drop(RequestId request) {
@@ -142,10 +161,9 @@ std::vector<RequestId> HandOffSource::held_for(InstanceRef peer) const {
   return requests;
 }
 
-std::uint64_t HandOffSource::held_tokens() const {
-  std::uint64_t tokens = 0;
-  for (const auto& [request, held] : held_) tokens += held.sequence.tokens.size();
-  return tokens;
+InstanceRef HandOffSource::held_by(RequestId request) const {
+  const auto found = held_.find(request);
+  return found == held_.end() ? context_.options.self : found->second.sequence.prefill->decode;
 }
 
 void HandOffSource::collect_leased(std::vector<BlockId>& blocks) const {

@@ -3,6 +3,7 @@
 //                  hold: Offer             Grant: SendBlocks           Release, or the lease's end
 //   prefilled ───────────────► leased ──────────────────────► leased ───────────────────────────► gone
 //                                         send: open ──────────────────────────► SendsComplete: gone
+//                                                                                  failed: Withdraw, and the lease is gone too
 //
 // The two ends are independent: a lease holds a reference on the blocks, and so does a send until the fabric says that
 // nothing of it is outstanding. The blocks are free (or prefix cache) when both are gone. A push by layer opens its send
@@ -38,15 +39,19 @@ class HandOffSource {
   std::optional<Error> on_grant(const Grant& grant);
   void renew(const RenewLease& renewal, Instant now);
   bool release(const Release& release);                                // true: the receiver has it or gave up; the attempt is over
-  void sends_complete(const SendsComplete& done);
+  // The request of sends that failed though nobody aborted them.
+  std::optional<RequestId> sends_complete(const SendsComplete& done);
+  bool withdraw(RequestId request, TransferId transfer) const;         // of a held one: tells D; true: the attempt is over
+  void withdraw(const Sequence& prefilled, TransferId transfer) const; // of one that is not held
+  void on_push_failed(TransferId transfer, Sequence& prefilling) const;
   void drop(RequestId request);                                        // the lease, and the sends still open
 
   void step_started(const StartStep& step);
   void step_ended();
 
   std::vector<RequestId> held_for(InstanceRef peer) const;
+  InstanceRef held_by(RequestId request) const;                        // the decode instance that has the lease
   bool empty() const { return held_.empty() && sends_.empty(); }
-  std::uint64_t held_tokens() const;
   void collect_leased(std::vector<BlockId>& blocks) const;
   template <class Visitor>
   void visit_references(Visitor visit) const {

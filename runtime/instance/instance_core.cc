@@ -46,13 +46,15 @@ std::optional<Error> State::refusal(std::uint64_t tokens, std::uint32_t prompt_t
 }
 
 void State::refuse(const RequestKey& key, InstanceRef gateway, Error error) {
-  context.out.send(gateway, AttemptFailed{key, context.options.self, std::move(error)});
+  context.out.send(gateway, AttemptFailed{key, context.options.self, std::move(error), context.options.self});
 }
 
-void State::fail(RequestId request, Error error) {
+void State::fail(RequestId request, Error error, InstanceRef culprit) {
   const Attempt* attempt = book.find(request);
   if (attempt == nullptr) return;
-  if (attempt->gateway != InstanceRef{}) refuse({request, attempt->epoch}, attempt->gateway, std::move(error));
+  if (attempt->gateway != InstanceRef{}) {
+    context.out.send(attempt->gateway, AttemptFailed{{request, attempt->epoch}, context.options.self, std::move(error), culprit});
+  }
   end(request);
 }
 
@@ -103,50 +105,9 @@ void State::start_prefill(const PrefillRequest& request, Instant now) {
   for (std::uint32_t i = 0; i < request.choices; ++i) prefill.choices.push_back(request.first_choice + i);
   // After a recovery the scores were delivered already: they precede the first token.
   prefill.score_prompt = request.sampling.prompt_logprobs >= 0 && request.tokens.size() == request.prompt_tokens;
+  if (prefill.mode != HandOffMode::local) partners.needed(prefill.decode);
   if (const auto grant = source.take_early(request.key)) source.on_grant_before_end(*grant, sequence);
   sequences.add_waiting(std::move(sequence));
-}
-
-// ---- waits and losses ------------------------------------------------------------------------------------------------
-
-void State::wait_ended(WaitKey key, Instant now) {
-  switch (key.wait) {
-    case Wait::report:
-      return;                                        // looked at after every event
-    case Wait::request:
-      return fail(key.request, {ErrorCode::deadline_exceeded, Scope::request, "the request's deadline passed on the instance"});
-    case Wait::lease:
-      ++context.stats.leases_ended;
-      return fail(key.request,
-                  {ErrorCode::lease_ended, Scope::transfer, "the decode instance did not renew its lease on the KV"});
-    default: {
-      HandOffSink::Outcome outcome = sink.on_wait(key.wait, key.request, now);
-      if (outcome.over) {
-        context.deadlines.clear_all(key.request);
-        book.forget(key.request);
-      }
-      arrived(std::move(outcome.arrival));
-    }
-  }
-}
-
-void State::instance_down(InstanceRef peer, Instant now) {
-  std::vector<RequestId> cancelled, failed = source.held_for(peer);
-  for (const auto& [request, attempt] : book.live()) {
-    if (attempt.gateway == peer) {
-      cancelled.push_back(request);
-    } else if (attempt.stage == Stage::computing) {
-      for (const SequenceId id : sequences.of_age(attempt.age)) {
-        const auto& prefill = sequences.find(id)->prefill;
-        if (prefill && prefill->mode != HandOffMode::local && prefill->decode == peer) failed.push_back(request);
-      }
-    }
-  }
-  for (const RequestId request : cancelled) end(request);
-  for (const RequestId request : failed) {
-    fail(request, {ErrorCode::peer_unreachable, Scope::peer, "the decode instance of this request is down"});
-  }
-  for (const RequestId request : sink.peer_down(peer)) arrived(sink.lose(request, now));
 }
 
 // ---- after every event -----------------------------------------------------------------------------------------------
@@ -225,6 +186,7 @@ InstanceCommands InstanceCore::on(const DecodeRequest& event, Instant now) {
   }
   if (attempt == nullptr) attempt = &s.book.begin(event.key, event.gateway, Stage::inbound);
   attempt->gateway = event.gateway;
+  s.partners.needed(event.prefill);
   s.arrived(s.sink.on_decode(event, *attempt, s.book, now));
   return s.pump(now);
 }
@@ -239,6 +201,7 @@ InstanceCommands InstanceCore::on(const Reserve& event, Instant now) {
   }
   if (attempt == nullptr || attempt->stage != Stage::inbound || !fits) return s.pump(now);      // its Offer is pulled, or refused
   attempt->gateway = event.gateway;
+  s.partners.needed(event.prefill);
   s.sink.on_reserve(event, *attempt, s.book, now);
   return s.pump(now);
 }
@@ -266,7 +229,7 @@ InstanceCommands InstanceCore::on(const Grant& event, Instant now) {
   if (attempt == nullptr) {
     s.source.keep_early(event);
   } else if (attempt->stage == Stage::holding) {
-    if (auto error = s.source.on_grant(event)) s.fail(event.key.request, std::move(*error));
+    if (auto error = s.source.on_grant(event)) s.fail(event.key.request, std::move(*error), event.from);
   } else if (attempt->stage == Stage::computing) {
     for (const SequenceId id : s.sequences.of_age(attempt->age)) s.source.on_grant_before_end(event, *s.sequences.find(id));
   }
@@ -285,6 +248,11 @@ InstanceCommands InstanceCore::on(const Release& event, Instant now) {
     s.book.end(event.key);
   }
   return s.pump(now);
+}
+
+InstanceCommands InstanceCore::on(const Withdraw& event, Instant now) {
+  if (event.target == state_->context.options.self) state_->arrived(state_->sink.on_withdraw(event, now));
+  return state_->pump(now);
 }
 
 InstanceCommands InstanceCore::on(const CancelRequest& event, Instant now) {
@@ -312,7 +280,7 @@ InstanceCommands InstanceCore::on(const StepFailed& event, Instant now) {
 }
 
 InstanceCommands InstanceCore::on(const SlotsLanded& event, Instant now) {
-  state_->arrived(state_->sink.on_landed(event));
+  state_->arrived(state_->sink.on_landed(event, now));
   return state_->pump(now);
 }
 
@@ -327,18 +295,30 @@ InstanceCommands InstanceCore::on(const TransferFailed& event, Instant now) {
 }
 
 InstanceCommands InstanceCore::on(const SendsComplete& event, Instant now) {
-  state_->source.sends_complete(event);
+  state_->sends_complete(event);
   return state_->pump(now);
 }
 
 InstanceCommands InstanceCore::on(const PeerDown& event, Instant now) {
+  state_->partners.disconnected(event.peer);
   state_->instance_down(event.peer, now);
   return state_->pump(now);
 }
 
 InstanceCommands InstanceCore::on(const PeerUp& event, Instant now) {
+  state_->partners.connected(event.peer);
   state_->source.peer_up(event.peer);
   state_->sink.peer_up(event.peer);
+  return state_->pump(now);
+}
+
+InstanceCommands InstanceCore::on(const KvLinkDown& event, Instant now) {
+  state_->partners.kv_link_down(event.peer);
+  return state_->pump(now);
+}
+
+InstanceCommands InstanceCore::on(const KvLinkUp& event, Instant now) {
+  state_->partners.kv_link_up(event.peer);
   return state_->pump(now);
 }
 

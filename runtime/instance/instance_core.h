@@ -6,8 +6,9 @@
 //   DecodeRequest + Offer ─► offered ─► granted (KV moving) ─► running ─► gone
 //                               └──────── recomputing ◄──────────┘ (preempted, lost or rejected blocks)
 //
-// Rules, each in its own file: attempt_book.h (epochs), sequence_set.h (age, preemption), admission.h, batch_composer.h,
-// step_results.h, hand_off_source.h (P's side), hand_off_sink.h (D's side), load_reporter.h.
+// Rules, each in its own file: attempt_book.h (epochs), sequence_set.h (age, admission, preemption), batch_composer.h,
+// hand_off_source.h (P's side), hand_off_sink.h (D's side), finish_rule.h, partner_links.h, load_reporter.h; what needs several:
+// instance_state.h.
 // Thread: none; the driver calls on() from one thread. Every call returns the commands to carry out, in order. The driver calls
 // on(Tick) once at the start: the first LoadReport and SetTimer follow, and from then on there is always a timer.
 #pragma once
@@ -34,6 +35,7 @@ class InstanceCore {
   InstanceCommands on(const Grant& event, Instant now);
   InstanceCommands on(const RenewLease& event, Instant now);
   InstanceCommands on(const Release& event, Instant now);
+  InstanceCommands on(const Withdraw& event, Instant now);
   InstanceCommands on(const StepDone& event, Instant now);
   InstanceCommands on(const StepFailed& event, Instant now);
   InstanceCommands on(const SlotsLanded& event, Instant now);
@@ -42,6 +44,8 @@ class InstanceCore {
   InstanceCommands on(const SendsComplete& event, Instant now);
   InstanceCommands on(const PeerDown& event, Instant now);    // an instance: its hand-offs end; a gateway: its requests are cancelled
   InstanceCommands on(const PeerUp& event, Instant now);      // what was sent while it was not connected goes again
+  InstanceCommands on(const KvLinkDown& event, Instant now);
+  InstanceCommands on(const KvLinkUp& event, Instant now);
   InstanceCommands on(const Tick& event, Instant now);
   InstanceCommands drain(Instant now);                        // refuse new requests from now on, finish the rest
 

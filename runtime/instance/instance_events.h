@@ -64,10 +64,18 @@ struct SendsComplete {
   TransferId transfer;
   bool failed = false;
 };
-struct PeerDown {                        // by CAF's down message or the fabric's error, whichever is first
+struct PeerDown {                        // the control connection ended: what it had from us is lost
   InstanceRef peer;
 };
 struct PeerUp {                          // connected, hello accepted: two instances may be assigned to each other before
+  InstanceRef peer;
+};
+// The fabric's link to an instance, which is no sign of its life or death: what moves over it ends by itself, with TransferFailed
+// and SendsComplete. A PeerUp is taken to have one until it is down.
+struct KvLinkDown {
+  InstanceRef peer;
+};
+struct KvLinkUp {
   InstanceRef peer;
 };
 struct Tick {};                          // the time named by the last SetTimer, or later
@@ -141,7 +149,7 @@ struct SetTimer {                        // replaces any earlier one
 
 using InstanceCommand =
     std::variant<SendTo<StepTokens>, SendTo<PromptScores>, SendTo<AttemptFailed>, SendTo<Offer>, SendTo<Grant>,
-                 SendTo<RenewLease>, SendTo<Release>, LoadReport, StartStep, AcceptTransfer, DropTransfer, SendBlocks,
+                 SendTo<RenewLease>, SendTo<Release>, SendTo<Withdraw>, LoadReport, StartStep, AcceptTransfer, DropTransfer, SendBlocks,
                  AbortSends, SetTimer>;
 using InstanceCommands = std::vector<InstanceCommand>;
 

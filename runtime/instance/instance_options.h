@@ -28,7 +28,7 @@ struct InstanceOptions {
   bool prefix_cache = true;
   bool verify_kv = true;                       // digests
   Duration lease = Milliseconds{2000};         // of an offer; renewed at a third of it; also how long half a hand-off awaits the other
-  Duration transfer_deadline = Milliseconds{10000};
+  Duration transfer_deadline = Milliseconds{10000};  // without a block that lands
   Duration reserve_deadline = Milliseconds{1000};    // a Reserve that found no room by then waits for its Offer: pull instead
   Duration report_interval = Milliseconds{200};      // heartbeat of LoadReport; changes are coalesced to 10 ms
 };

@@ -1,6 +1,6 @@
 // The parts of an instance's core, put together. Rules live in the parts; what needs several of them is here:
-// instance_core.cc (messages and waits), step_results.cc (a step's outcome), decoding.cc (requests that join the batch),
-// load_and_invariants.cc.
+// instance_core.cc (messages), losses.cc (waits, peers, sends), step_results.cc (a step's outcome), decoding.cc (requests that
+// join the batch), load_and_invariants.cc.
 #pragma once
 
 #include <optional>
@@ -12,6 +12,7 @@
 #include "runtime/instance/instance_context.h"
 #include "runtime/instance/instance_core.h"
 #include "runtime/instance/load_reporter.h"
+#include "runtime/instance/partner_links.h"
 #include "runtime/instance/sequence_set.h"
 
 namespace baton {
@@ -27,6 +28,7 @@ struct InstanceCore::State {
   HandOffSource source;
   HandOffSink sink;
   BatchComposer composer;
+  PartnerLinks partners;
   LoadReporter reporter;
   std::optional<StepInFlight> step;
   std::optional<Instant> timer;            // the last SetTimer
@@ -38,13 +40,16 @@ struct InstanceCore::State {
   void refuse(const RequestKey& key, InstanceRef gateway, Error error);
   void start_prefill(const PrefillRequest& request, Instant now);
   void cancel_choice(RequestId request, std::uint32_t choice);
-  void fail(RequestId request, Error error);                       // tells the gateway, frees everything
+  void fail(RequestId request, Error error, InstanceRef culprit);  // tells the gateway whom to avoid, frees everything
   void end(RequestId request);                                     // frees everything, remembers the epoch
   void end_if_done(RequestId request);                             // no sequence of a computing attempt is left
-  void instance_down(InstanceRef peer, Instant now);
-  void wait_ended(WaitKey key, Instant now);
   void admit(Instant now);
   InstanceCommands pump(Instant now);                              // after every event: admission, next step, report, timer
+
+  // losses.cc
+  void wait_ended(WaitKey key, Instant now);
+  void instance_down(InstanceRef peer, Instant now);
+  void sends_complete(const SendsComplete& done);
 
   // step_results.cc
   void step_done(const StepDone& done, Instant now);

@@ -24,6 +24,7 @@ LoadReport InstanceCore::State::load() const {
   std::ranges::sort(leased);
   load.blocks_leased = static_cast<std::uint32_t>(std::ranges::unique(leased).begin() - leased.begin());
   load.draining = draining;
+  load.unreachable = partners.unreachable();
   return load;
 }
 

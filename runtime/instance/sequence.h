@@ -36,6 +36,7 @@ struct PrefillPart {
   std::optional<TransferId> grant;             // push by layer: the receiver's
   bool push_open = false;                      // SendBlocks{by_layer} was given: the blocks must stay
   std::uint32_t pushed_blocks = 0;             // covered by PushPlans so far
+  bool push_failed = false;                    // the fabric could not send them: D will not have the KV
 };
 
 struct Sequence {

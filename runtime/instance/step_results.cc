@@ -84,6 +84,10 @@ void InstanceCore::State::prefill_done(SequenceId id, const std::vector<const St
   if (going_on.empty()) {
     sequence.table.release(context.pool);
     end(sequence.key.request);                       // a push grant is given up: its sends are aborted
+  } else if (prefill.push_failed) {
+    source.withdraw(sequence, *prefill.grant);
+    sequence.table.release(context.pool);
+    end(sequence.key.request);
   } else if (prefill.mode == HandOffMode::local) {
     start_local(std::move(sequence), std::move(going_on));
   } else {
@@ -109,7 +113,7 @@ void InstanceCore::State::step_failed(const StepFailed& failed) {
   const StepInFlight flight = *std::exchange(step, std::nullopt);
   source.step_ended();
   for (const StepPart& part : flight.parts) {
-    if (sequences.find_running(part.sequence) != nullptr) fail(part.key.request, failed.error);
+    if (sequences.find_running(part.sequence) != nullptr) fail(part.key.request, failed.error, context.options.self);
   }
   for (std::size_t i = flight.pins.size(); i-- > 0;) context.pool.release(flight.pins[i]);
 }

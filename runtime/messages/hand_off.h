@@ -4,6 +4,7 @@
 //
 //   pull           P --Offer--> D        D --Grant--> P     P ==KV==> D    D --Release--> P
 //   push by layer  R --Reserve--> D      D --Grant--> P     P ==KV, layer by layer==> D    P --Offer--> D    D --Release--> P
+//   either         P's sends failed      P --Withdraw--> D  D recomputes what has not landed
 #pragma once
 
 #include <cstdint>
@@ -54,6 +55,18 @@ struct Grant {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, Grant& x) {
   return f(x.key, x.from, x.target, x.transfer, x.blocks);
+}
+
+// P -> D: the sends of this transfer failed. No more of it will come, and no Offer if there was none; P holds nothing any longer.
+struct Withdraw {
+  RequestKey key;
+  InstanceRef from;
+  InstanceRef target;
+  TransferId transfer;
+};
+template <class Inspector>
+typename Inspector::result_type inspect(Inspector& f, Withdraw& x) {
+  return f(x.key, x.from, x.target, x.transfer);
 }
 
 // D -> P while the offer waits or the transfer makes progress.

@@ -76,12 +76,14 @@ struct LoadReport {
   std::uint32_t blocks_used = 0;         // referenced; cached but unreferenced blocks count as free
   std::uint32_t blocks_leased = 0;       // held for a hand-off, on either side
   bool draining = false;
+  std::vector<InstanceRef> unreachable;  // partners of hand-offs that it has no connection to; at most kMaxUnreachable, the newest
+  static constexpr std::size_t kMaxUnreachable = 16;
   bool operator==(const LoadReport&) const = default;
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, LoadReport& x) {
   return f(x.self, x.sequence, x.waiting, x.running, x.queue_capacity, x.pending_prefill_tokens, x.context_tokens,
-           x.blocks_total, x.blocks_used, x.blocks_leased, x.draining);
+           x.blocks_total, x.blocks_used, x.blocks_leased, x.draining, x.unreachable);
 }
 
 }  // namespace baton

@@ -150,10 +150,11 @@ struct AttemptFailed {
   RequestKey key;
   InstanceRef from;
   Error error;
+  InstanceRef culprit;                        // whom to avoid: `from` itself, or the partner that it cannot reach
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, AttemptFailed& x) {
-  return f(x.key, x.from, x.error);
+  return f(x.key, x.from, x.error, x.culprit);
 }
 
 // R -> P and D: free everything of this request up to and including this epoch. `choice` -1: all choices.

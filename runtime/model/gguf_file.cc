@@ -1,6 +1,8 @@
 #include "runtime/model/gguf_file.h"
 
+#include <algorithm>
 #include <iterator>
+#include <tuple>
 #include <utility>
 
 #include "runtime/model/byte_reader.h"
@@ -303,6 +305,20 @@ class GgufParser {
                        printable(tensor.name), tensor.bytes, tensor.offset, data_bytes);
       }
       out_.tensors_.find(tensor.name)->second.view.data = bytes_.subspan(data + tensor.offset, tensor.bytes);
+    }
+    return refuse_overlaps();
+  }
+
+  // What a device makes of the tensors is then bounded by the file's size.
+  Status refuse_overlaps() {
+    std::sort(placed_.begin(), placed_.end(), [](const Placed& a, const Placed& b) {
+      return std::tie(a.offset, a.name) < std::tie(b.offset, b.name);
+    });
+    for (std::size_t i = 1; i < placed_.size(); ++i) {
+      const Placed &before = placed_[i - 1], &tensor = placed_[i];
+      if (tensor.offset - before.offset < before.bytes) {
+        return invalid("tensors {} and {} overlap", printable(before.name), printable(tensor.name));
+      }
     }
     return ok();
   }

@@ -112,7 +112,9 @@ class VocabularyReader {
     out_.ignore_merges = among(kWholePieces);
     out_.add_bos = keys_.boolean("tokenizer.ggml.add_bos_token", sentencepiece || among(kBos));
     out_.add_eos = keys_.boolean("tokenizer.ggml.add_eos_token", false);
-    out_.add_prefix_space = keys_.boolean("tokenizer.ggml.add_space_prefix", sentencepiece);
+    const bool space = keys_.boolean("tokenizer.ggml.add_space_prefix", sentencepiece);
+    out_.prepend_space = space && sentencepiece;
+    if (space && !sentencepiece) out_.prefix_space = VocabularySource::PrefixSpace::always;
   }
 
   std::optional<TokenId> token(std::string_view key, std::optional<TokenId> absent) {

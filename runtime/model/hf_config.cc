@@ -64,15 +64,17 @@ class ConfigReader {
     spec.embedding = keys_.integer("hidden_size", 1, kMaxSize);
     spec.feed_forward = keys_.integer("intermediate_size", 1, kMaxSize);
     spec.heads = keys_.integer("num_attention_heads", 1, 65536);
-    spec.kv_heads = keys_.integer("num_key_value_heads", 1, 65536, mistral_ ? std::min<std::uint64_t>(8, spec.heads) : spec.heads);
-    const std::uint64_t qwen3_head = 128;   // what the class takes when the file says nothing
+    // What the classes take when the file says nothing. A null is an answer: as many heads as others, no window.
+    const std::uint64_t mistral_kv_heads = 8, qwen3_head = 128, window = 4096;
+    const bool few_kv_heads = mistral_ && !keys_.is_null("num_key_value_heads");
+    spec.kv_heads = keys_.integer("num_key_value_heads", 1, 65536, few_kv_heads ? mistral_kv_heads : spec.heads);
     spec.head_dim = keys_.integer("head_dim", 2, 65536, spec.architecture == "qwen3" ? qwen3_head : spec.embedding / spec.heads);
     spec.vocabulary = keys_.integer("vocab_size", 1, kMaxSize);
     spec.context = keys_.integer("max_position_embeddings", 1, kMaxTokens);
     spec.norm_epsilon = static_cast<float>(keys_.real("rms_norm_eps", 1e-12, 0.1, 1e-6));
     spec.tied = keys_.boolean("tie_word_embeddings", false);
     if (mistral_ || keys_.boolean("use_sliding_window", false)) {
-      spec.sliding_window = keys_.integer("sliding_window", 0, kMaxTokens, 0);
+      spec.sliding_window = keys_.integer("sliding_window", 0, kMaxTokens, keys_.is_null("sliding_window") ? 0 : window);
     }
   }
 

@@ -1,11 +1,13 @@
 #include "runtime/model/hf_pipeline.h"
 
 #include "runtime/model/json_keys.h"
+#include "runtime/model/printable.h"
 
 namespace baton {
 namespace {
 
 using Split = VocabularySource::Split;
+using PrefixSpace = VocabularySource::PrefixSpace;
 using nlohmann::json;
 
 constexpr std::string_view kBlankMark = "\xe2\x96\x81";   // U+2581
@@ -24,6 +26,7 @@ class PipelineReader {
     if (!error_ && out_.byte_level == out_.blank_marks) {
       fail(ErrorCode::unsupported, "pre_tokenizer", "neither ByteLevel nor Metaspace; supported: byte-level or SentencePiece-style BPE");
     }
+    if (out_.byte_level && out_.prepend_space) unknown("normalizer", "Prepend with ByteLevel", "Prepend of U+2581 with Replace");
     if (error_) return *error_;
     // No pass at all means the text as one piece, which is not what an absent list stands for (see VocabularySource).
     if (out_.byte_level && out_.splits.empty()) out_.splits.push_back({Split::Kind::regex, R"([\s\S]+)", false});
@@ -73,9 +76,9 @@ class PipelineReader {
     if (type == "NFC") {
       out_.nfc = true;
     } else if (type == "Prepend" && part.string("prepend", "") == kBlankMark) {
-      out_.prefix_space = true;
+      out_.prepend_space = true;
     } else if (type == "Replace" && pattern(part, "String") == " " && part.string("content", "") == kBlankMark) {
-      out_.blank_marks = true;
+      out_.blank_marks = out_.marks_spaces = true;
     } else {
       unknown("normalizer", type, "NFC; Prepend and Replace of a blank by U+2581");
     }
@@ -84,7 +87,10 @@ class PipelineReader {
   void pre_tokenizer(const std::string& type, JsonKeys& part) {
     if (type == "ByteLevel") {
       out_.byte_level = true;
-      out_.prefix_space = out_.prefix_space || part.boolean("add_prefix_space", true);
+      if (part.boolean("add_prefix_space", true)) {
+        if (!out_.splits.empty()) return unknown("pre_tokenizer", "ByteLevel with add_prefix_space after another", "it alone");
+        out_.prefix_space = PrefixSpace::always;
+      }
       if (part.boolean("use_regex", true)) out_.splits.push_back({Split::Kind::byte_level_gpt2, "", false});
     } else if (type == "Digits") {
       out_.splits.push_back({Split::Kind::digits, "", part.boolean("individual_digits", false)});
@@ -95,8 +101,12 @@ class PipelineReader {
         return unknown("pre_tokenizer", "Metaspace with another replacement", "U+2581");
       }
       out_.blank_marks = true;
+      out_.split_at_spaces = part.boolean("split", true);
       const std::string scheme = part.string("prepend_scheme", part.boolean("add_prefix_space", true) ? "always" : "never");
-      out_.prefix_space = out_.prefix_space || scheme != "never";
+      if (scheme != "never" && scheme != "first" && scheme != "always") {
+        return unknown("pre_tokenizer", "Metaspace with prepend_scheme " + printable(scheme), "never, first, always");
+      }
+      out_.prefix_space = scheme == "always" ? PrefixSpace::always : scheme == "first" ? PrefixSpace::first : PrefixSpace::never;
     } else {
       unknown("pre_tokenizer", type, "Sequence, Split, Digits, ByteLevel, Metaspace");
     }

@@ -16,7 +16,10 @@ struct HfPipeline {
   std::vector<VocabularySource::Split> splits;
   bool byte_level = false;               // bytes are spelled in the byte alphabet
   bool blank_marks = false;              // SentencePiece's habit: a blank is U+2581
-  bool prefix_space = false;
+  bool prepend_space = false;            // as in VocabularySource, and so the next three
+  bool marks_spaces = false;
+  VocabularySource::PrefixSpace prefix_space = VocabularySource::PrefixSpace::never;
+  bool split_at_spaces = false;
   bool nfc = false;                      // Unicode normalisation form C first
   std::vector<std::string> before;       // special tokens put before a text, and after it
   std::vector<std::string> after;

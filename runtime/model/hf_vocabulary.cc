@@ -30,13 +30,16 @@ class HfVocabularyReader {
     if (!pipeline) return pipeline.error();
     out_.kind = pipeline->blank_marks ? VocabularySource::Kind::sentencepiece : VocabularySource::Kind::byte_level_bpe;
     out_.splits = pipeline->splits;
-    out_.add_prefix_space = pipeline->prefix_space;
+    out_.prepend_space = pipeline->prepend_space;
+    out_.marks_spaces = pipeline->marks_spaces;
+    out_.prefix_space = pipeline->prefix_space;
+    out_.split_at_spaces = pipeline->split_at_spaces;
     out_.nfc = pipeline->nfc;
     out_.ignore_merges = model_.boolean("ignore_merges", false);
     read_pieces();
     read_merges();
     read_added_tokens();
-    if (!error_ && out_.kind == VocabularySource::Kind::sentencepiece) score_by_merges();
+    if (!error_ && out_.kind == VocabularySource::Kind::sentencepiece) check_merges();
     if (!error_) read_special_tokens(*pipeline);
     if (model_.error()) return *model_.error();
     if (tokenizer_config_.error()) return *tokenizer_config_.error();
@@ -68,6 +71,7 @@ class HfVocabularyReader {
   void read_pieces() {
     const json* vocabulary = model_.find("vocab");
     if (vocabulary == nullptr || !vocabulary->is_object()) return invalid("key model.vocab: expected an object of pieces and ids");
+    const bool spells_bytes = out_.kind == VocabularySource::Kind::sentencepiece && model_.boolean("byte_fallback", false);
     out_.pieces.resize(config_.spec.vocabulary);
     out_.kinds.assign(config_.spec.vocabulary, TokenKind::unused);
     for (const auto& [piece, value] : vocabulary->items()) {
@@ -77,7 +81,7 @@ class HfVocabularyReader {
       }
       if (out_.kinds[*id] != TokenKind::unused) return invalid("key model.vocab: two pieces have id {}", *id);
       out_.pieces[*id] = piece;
-      out_.kinds[*id] = out_.kind == VocabularySource::Kind::sentencepiece && is_byte(piece) ? TokenKind::byte : TokenKind::normal;
+      out_.kinds[*id] = spells_bytes && is_byte(piece) ? TokenKind::byte : TokenKind::normal;
       ids_.emplace(piece, static_cast<TokenId>(*id));
     }
   }
@@ -123,6 +127,9 @@ class HfVocabularyReader {
       const std::uint64_t id = keys.integer("id", 0, std::numeric_limits<std::int32_t>::max());
       const std::string content = keys.string("content");
       const bool special = keys.boolean("special", false);
+      const VocabularySource::AddedToken how{static_cast<TokenId>(id), keys.boolean("lstrip", false), keys.boolean("rstrip", false),
+                                             keys.boolean("normalized", false)};
+      if (keys.boolean("single_word", false)) keys.fail(ErrorCode::unsupported, "single_word", "true is not supported; supported: false");
       if (keys.error()) return void(error_ = keys.error());
       if (content.empty()) return invalid("key added_tokens: token {} has no content", id);
       if (id >= out_.pieces.size()) continue;
@@ -132,28 +139,19 @@ class HfVocabularyReader {
       out_.pieces[id] = content;
       out_.kinds[id] = special ? TokenKind::control : TokenKind::user_defined;
       ids_.emplace(content, static_cast<TokenId>(id));
+      if (how.strip_left || how.strip_right || how.normalized) out_.added.push_back(how);
     }
   }
 
-  // SentencePiece merges the pair whose union scores best; here the earliest merge that makes a piece gives its score. A longer
-  // piece that no merge makes is out of reach, as it is for BPE.
-  void score_by_merges() {
-    out_.scores.assign(out_.pieces.size(), 0.0f);
-    std::vector<bool> made(out_.pieces.size(), false);
+  void check_merges() {
+    if (out_.ignore_merges) return model_.fail(ErrorCode::unsupported, "ignore_merges", "true is not supported with U+2581 for a blank");
+    if (out_.merges.empty()) return invalid("key model.merges: there are none");
     for (std::size_t rank = 0; rank < out_.merges.size(); ++rank) {
-      const auto found = ids_.find(out_.merges[rank].first + out_.merges[rank].second);
-      if (found == ids_.end()) return invalid("key model.merges: merge {} makes a piece that model.vocab lacks", rank);
-      if (made[found->second]) continue;
-      made[found->second] = true;
-      out_.scores[found->second] = -static_cast<float>(rank + 1);   // exact: fewer than 2^24 pieces
+      const auto& [left, right] = out_.merges[rank];
+      for (const std::string& piece : {left, right, left + right}) {
+        if (!ids_.contains(piece)) return invalid("key model.merges: merge {} needs {}, which model.vocab lacks", rank, printable(piece));
+      }
     }
-    for (std::size_t id = 0; id < out_.pieces.size(); ++id) {
-      const auto continuation = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
-      const auto& piece = out_.pieces[id];
-      const auto characters = piece.size() - static_cast<std::size_t>(std::count_if(piece.begin(), piece.end(), continuation));
-      if (out_.kinds[id] == TokenKind::normal && !made[id] && characters > 1) out_.kinds[id] = TokenKind::unused;
-    }
-    out_.merges.clear();
   }
 
   std::optional<TokenId> id_of(const std::string& piece) const {

@@ -77,6 +77,11 @@ const nlohmann::json* JsonKeys::find(const char* key) const {
   return found == object_.end() || found->is_null() ? nullptr : &*found;
 }
 
+bool JsonKeys::is_null(const char* key) const {
+  const auto found = object_.find(key);
+  return found != object_.end() && found->is_null();
+}
+
 const nlohmann::json* JsonKeys::look_up(const char* key, bool required, std::string_view expected) {
   if (error_) return nullptr;
   const nlohmann::json* value = find(key);

@@ -22,6 +22,7 @@ class JsonKeys {
 
   bool has(const char* key) const { return find(key) != nullptr; }
   const nlohmann::json* find(const char* key) const;     // null: absent or null
+  bool is_null(const char* key) const;                   // there, and null
   std::uint64_t integer(const char* key, std::uint64_t least, std::uint64_t most, std::optional<std::uint64_t> absent = {});
   double real(const char* key, double least, double most, std::optional<double> absent = {});
   bool boolean(const char* key, bool absent);

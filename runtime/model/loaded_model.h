@@ -58,7 +58,13 @@ struct ModelSpec {
   RopePairing rope_pairing = RopePairing::interleaved;
   RopeScaling rope_scaling;
   bool tied = false;                     // the output head is the embedding table
+
+  std::uint32_t longest_context() const; // tokens of the longest request: the context, or the window where that is less
 };
+
+// The length to serve, in tokens: what is asked for, or the longest where that is 0. Errors: invalid_argument, more than the longest:
+// attention sees the whole context, so a model that was trained with a window is right only up to it.
+Result<std::uint32_t> choose_length(const ModelSpec& spec, std::uint32_t asked);
 
 struct LayerTensors {
   TensorView attn_norm, q, k, v, o, ffn_norm, gate, up, down;
@@ -72,8 +78,8 @@ struct VocabularySource {
   enum class TokenKind : std::uint8_t { normal, unknown, control, user_defined, unused, byte };
   std::vector<std::string> pieces;       // by id; byte-level BPE in the byte alphabet's spelling
   std::vector<TokenKind> kinds;          // by id
-  std::vector<float> scores;             // sentencepiece
-  std::vector<std::pair<std::string, std::string>> merges;             // by rank; none for sentencepiece
+  std::vector<float> scores;             // sentencepiece; none where its merges are stated
+  std::vector<std::pair<std::string, std::string>> merges;             // by rank; sentencepiece: only from tokenizer.json
   std::string pre_tokenizer;             // GGUF's tokenizer.ggml.pre, or "" with `splits` from tokenizer.json
   struct Split {                         // one pass of tokenizer.json's pre-tokeniser, in order; matches become pieces of their own
     enum class Kind : std::uint8_t { digits, digit_groups, regex, byte_level_gpt2 } kind = Kind::regex;
@@ -82,7 +88,20 @@ struct VocabularySource {
   };
   std::vector<Split> splits;             // empty: pre_tokenizer counts
   bool ignore_merges = false;
-  bool add_prefix_space = false;
+  // Blanks that the text does not have. First the normaliser's, before each piece of text between the special tokens, also where
+  // one stands (SentencePiece's dummy prefix); then the pre-tokeniser's, where none stands: before what begins the text, or before
+  // each piece between added tokens of any kind.
+  bool prepend_space = false;
+  bool marks_spaces = false;             // the normaliser writes a blank as U+2581, which strips as no white space
+  enum class PrefixSpace : std::uint8_t { never, first, always } prefix_space = PrefixSpace::never;
+  bool split_at_spaces = false;          // sentencepiece: nothing merges over a blank's front
+  struct AddedToken {
+    TokenId token = 0;
+    bool strip_left = false;             // takes the white space before it
+    bool strip_right = false;            // and behind it
+    bool normalized = false;             // looked for after the normaliser, and as that writes it
+  };
+  std::vector<AddedToken> added;         // those of the control and user-defined ones that are not just found in the text
   bool nfc = false;                      // text is brought to Unicode's normalisation form C first (Qwen)
   bool add_bos = false;
   bool add_eos = false;

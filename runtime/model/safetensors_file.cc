@@ -1,5 +1,6 @@
 #include "runtime/model/safetensors_file.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "runtime/model/byte_reader.h"
@@ -31,19 +32,29 @@ class SafetensorsParser {
     data_ = bytes_.subspan(reader.position());
     for (const auto& [name, info] : header->items()) {
       if (name == "__metadata__") continue;
-      if (Status status = add_tensor(name, info); !status) return status;
+      if (Status status = place_tensor(name, info); !status) return status;
+    }
+    if (Status status = refuse_overlaps(); !status) return status;
+    for (Placed& tensor : placed_) {
+      tensor.view.data = align(tensor.view);
+      if (!table_.add(tensor.name, tensor.view)) return invalid("tensor {} appears twice in the model's files", printable(tensor.name));
     }
     return ok();
   }
 
  private:
+  struct Placed {
+    std::string name;
+    TensorView view;
+  };
+
   template <class... Args>
   Error invalid(fmt::format_string<Args...> format, Args&&... args) const {
     return Error{ErrorCode::invalid_file, Scope::instance,
                  fmt::format("{}: {}", file_, fmt::format(format, std::forward<Args>(args)...))};
   }
 
-  Status add_tensor(const std::string& name, const nlohmann::json& info) {
+  Status place_tensor(const std::string& name, const nlohmann::json& info) {
     JsonKeys keys(info, file_, name + ".");
     const std::string dtype = keys.string("dtype");
     if (keys.error()) return *keys.error();
@@ -67,10 +78,21 @@ class SafetensorsParser {
       return invalid("tensor {} is {} x {} {}, {} bytes, but its data_offsets span {}", printable(name), view.rows,
                      view.columns, dtype, expected, data->size());
     }
-    const auto aligned = align(*data, bytes_of_row(view.type, 1), name);
-    if (!aligned) return aligned.error();
-    view.data = *aligned;
-    if (!table_.add(name, view)) return invalid("tensor {} appears twice in the model's files", printable(name));
+    view.data = *data;
+    placed_.push_back({name, view});
+    return ok();
+  }
+
+  // Copies, and what a device makes of the tensors, are then bounded by the file's size.
+  Status refuse_overlaps() {
+    const auto begin = [](const Placed& tensor) { return tensor.view.data.data(); };
+    std::stable_sort(placed_.begin(), placed_.end(), [&](const Placed& a, const Placed& b) { return begin(a) < begin(b); });
+    for (std::size_t i = 1; i < placed_.size(); ++i) {
+      const Placed& before = placed_[i - 1];
+      if (begin(placed_[i]) < begin(before) + before.view.data.size()) {
+        return invalid("tensors {} and {} overlap", printable(before.name), printable(placed_[i].name));
+      }
+    }
     return ok();
   }
 
@@ -103,15 +125,12 @@ class SafetensorsParser {
     return data_.subspan(*begin, *end - *begin);
   }
 
-  // Copies are bounded by the file's size: a file whose tensors overlap must not make memory out of nothing.
-  Result<std::span<const std::byte>> align(std::span<const std::byte> data, std::size_t element, const std::string& name) {
-    if (reinterpret_cast<std::uintptr_t>(data.data()) % element == 0) return data;
-    copied_ += data.size();
-    if (copied_ > bytes_.size()) return invalid("tensor {} overlaps others", printable(name));
-    auto copy = std::make_shared<std::vector<std::byte>>(data.begin(), data.end());
-    const std::span<const std::byte> view(*copy);
+  std::span<const std::byte> align(const TensorView& view) {
+    if (reinterpret_cast<std::uintptr_t>(view.data.data()) % bytes_of_row(view.type, 1) == 0) return view.data;
+    auto copy = std::make_shared<std::vector<std::byte>>(view.data.begin(), view.data.end());
+    const std::span<const std::byte> aligned(*copy);
     owners_.push_back(std::move(copy));
-    return view;
+    return aligned;
   }
 
   std::span<const std::byte> bytes_;
@@ -119,7 +138,7 @@ class SafetensorsParser {
   const std::string& file_;
   TensorTable& table_;
   std::vector<std::shared_ptr<const void>>& owners_;
-  std::uint64_t copied_ = 0;
+  std::vector<Placed> placed_;
 };
 
 }  // namespace

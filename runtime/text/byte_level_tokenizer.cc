@@ -29,7 +29,7 @@ struct ByteLevelTokenizer::RunState final : State {
 };
 
 ByteLevelTokenizer::ByteLevelTokenizer(const VocabularySource& source, PreTokenizer pre_tokenizer)
-    : VocabularyTokenizer(source), pre_tokenizer_(std::move(pre_tokenizer)), add_prefix_space_(source.add_prefix_space) {
+    : VocabularyTokenizer(source), pre_tokenizer_(std::move(pre_tokenizer)) {
   SymbolOfPiece symbols;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& entry = entries_[i];
@@ -81,9 +81,9 @@ void ByteLevelTokenizer::find_whole_pieces(bool ignore_merges) {
 
 std::unique_ptr<VocabularyTokenizer::State> ByteLevelTokenizer::make_state() const { return std::make_unique<RunState>(); }
 
-void ByteLevelTokenizer::encode_run(std::string_view run, State& state, std::vector<TokenId>& out) const {
+void ByteLevelTokenizer::encode_run(std::string_view run, bool prefixed, State& state, std::vector<TokenId>& out) const {
   auto& own = static_cast<RunState&>(state);
-  if (add_prefix_space_ && run.front() != ' ') {
+  if (prefixed && run.front() != ' ') {
     own.prefixed.assign(1, ' ');
     own.prefixed += run;
     run = own.prefixed;

@@ -27,7 +27,7 @@ class ByteLevelTokenizer final : public VocabularyTokenizer {
   using SymbolOfPiece = std::unordered_map<std::string, SymbolId>;
 
   std::unique_ptr<State> make_state() const override;
-  void encode_run(std::string_view run, State& state, std::vector<TokenId>& out) const override;
+  void encode_run(std::string_view run, bool prefixed, State& state, std::vector<TokenId>& out) const override;
   void encode_piece(std::string_view bytes, RunState& state, std::vector<TokenId>& out) const;
   void read_merges(const VocabularySource& source, SymbolOfPiece& symbols);
   void find_whole_pieces(bool ignore_merges);
@@ -38,7 +38,6 @@ class ByteLevelTokenizer final : public VocabularyTokenizer {
   std::vector<std::string> bytes_of_extra_;
   SymbolId symbol_of_byte_[256] = {};
   std::unordered_map<std::string, TokenId, BytesHash, std::equal_to<>> whole_;
-  bool add_prefix_space_ = false;
 };
 
 }  // namespace baton

@@ -239,7 +239,7 @@ std::vector<TokenId> ChatTemplate::render(std::span<const ChatMessage> messages,
       tokens.push_back(*control);
       continue;
     }
-    const auto run = tokenizer.encode(part.text, {});
+    const auto run = tokenizer.encode(part.text, {.goes_on = !tokens.empty()});
     tokens.insert(tokens.end(), run.begin(), run.end());
   }
   return tokens;

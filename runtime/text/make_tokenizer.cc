@@ -21,7 +21,8 @@ Status check(const VocabularySource& source) {
   if (!source.kinds.empty() && source.kinds.size() != size) {
     return unfit(fmt::format("{} token types for {} tokens", source.kinds.size(), size));
   }
-  if (source.kind == VocabularySource::Kind::sentencepiece && source.scores.size() != size) {
+  const bool merges_stated = source.scores.empty() && !source.merges.empty();
+  if (source.kind == VocabularySource::Kind::sentencepiece && !merges_stated && source.scores.size() != size) {
     return unfit(fmt::format("{} scores for {} tokens", source.scores.size(), size));
   }
   const auto outside = [&](TokenId token) { return token < 0 || static_cast<std::size_t>(token) >= size; };

@@ -43,17 +43,13 @@ PatternSearch::PatternSearch() : data_(pcre2_match_data_create(1, nullptr)), con
 }
 
 std::optional<TextSpan> PatternSearch::find(const Pattern& pattern, std::string_view text, std::size_t from) {
-  gave_up_ = false;
   const auto subject = reinterpret_cast<PCRE2_SPTR>(text.data());
   const std::uint32_t options = PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY;
   int found = pcre2_match(pattern.code_.get(), subject, text.size(), from, options, data_.get(), context_.get());
   if (found == PCRE2_ERROR_JIT_STACKLIMIT) {           // the interpreter's stack is on the heap
     found = pcre2_match(pattern.code_.get(), subject, text.size(), from, options | PCRE2_NO_JIT, data_.get(), context_.get());
   }
-  if (found < 0) {
-    gave_up_ = found != PCRE2_ERROR_NOMATCH;
-    return std::nullopt;
-  }
+  if (found < 0) return std::nullopt;
   const PCRE2_SIZE* bounds = pcre2_get_ovector_pointer(data_.get());
   if (bounds[1] <= bounds[0] || bounds[0] < from) return std::nullopt;    // \K and lookbehind can turn a match around
   return TextSpan{bounds[0], bounds[1]};

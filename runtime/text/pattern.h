@@ -41,10 +41,9 @@ class PatternSearch {
  public:
   PatternSearch();
 
-  // The first match at or after `from`. Nothing: none, or the limits of effort are reached (`gave_up`). An empty match counts as none at
+  // The first match at or after `from`. Nothing: none, or the limits of effort are reached. An empty match counts as none at
   // its place. `text`: what next_code_point can read without a bad byte, and no surrogates.
   std::optional<TextSpan> find(const Pattern& pattern, std::string_view text, std::size_t from);
-  bool gave_up() const { return gave_up_; }
 
  private:
   struct DataDeleter {
@@ -55,7 +54,6 @@ class PatternSearch {
   };
   std::unique_ptr<pcre2_real_match_data_8, DataDeleter> data_;
   std::unique_ptr<pcre2_real_match_context_8, ContextDeleter> context_;
-  bool gave_up_ = false;
 };
 
 }  // namespace baton

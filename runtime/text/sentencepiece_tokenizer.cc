@@ -60,9 +60,9 @@ struct SentencePieceTokenizer::RunState final : State {
 };
 
 SentencePieceTokenizer::SentencePieceTokenizer(const VocabularySource& source)
-    : VocabularyTokenizer(source), unknown_(source.unknown), add_prefix_space_(source.add_prefix_space) {
+    : VocabularyTokenizer(source), unknown_(source.unknown), split_at_spaces_(source.split_at_spaces) {
   std::fill(std::begin(token_of_byte_), std::end(token_of_byte_), -1);
-  std::unordered_map<std::string, SymbolId> symbols;
+  Symbols symbols;
   for (std::size_t i = 0; i < entries_.size(); ++i) {
     Entry& entry = entries_[i];
     const std::string& piece = source.pieces[i];
@@ -76,18 +76,16 @@ SentencePieceTokenizer::SentencePieceTokenizer(const VocabularySource& source)
       if (is_valid_utf8(piece)) symbols.try_emplace(piece, static_cast<SymbolId>(i));
     }
   }
-  read_merges(source, symbols);
+  read_characters(source, symbols);
+  if (source.scores.empty()) read_merges(source, symbols);
+  else infer_merges(source, symbols);
 }
 
-// A merge makes a piece of two neighbours, so every cut of a piece into two that may stand in a row is a rule.
-void SentencePieceTokenizer::read_merges(const VocabularySource& source, std::unordered_map<std::string, SymbolId>& symbols) {
-  const std::vector<std::uint32_t> ranks = ranks_of(source.scores);
-  std::vector<std::pair<std::string_view, SymbolId>> pieces;
+void SentencePieceTokenizer::read_characters(const VocabularySource& source, Symbols& symbols) {
   for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const std::string_view piece = source.pieces[i];
     const auto found = symbols.find(source.pieces[i]);
-    if (found != symbols.end() && found->second == i) pieces.emplace_back(source.pieces[i], static_cast<SymbolId>(i));
-  }
-  for (const auto& [piece, symbol] : pieces) {
+    if (found == symbols.end() || found->second != i) continue;
     for (std::size_t at = 0; at < piece.size();) {
       const std::size_t begin = at;
       const char32_t character = next_code_point(piece, at);
@@ -98,14 +96,32 @@ void SentencePieceTokenizer::read_merges(const VocabularySource& source, std::un
       symbol_of_character_.try_emplace(character, place->second);
     }
   }
-  for (const auto& [piece, symbol] : pieces) {
-    if (piece.size() > kLongestPiece) continue;
+}
+
+// A piece that is no text of its own, a control token's, takes no part.
+void SentencePieceTokenizer::read_merges(const VocabularySource& source, const Symbols& symbols) {
+  merger_.reserve(source.merges.size());
+  for (std::size_t rank = 0; rank < source.merges.size(); ++rank) {
+    const auto& [left, right] = source.merges[rank];
+    const auto a = symbols.find(left), b = symbols.find(right), both = symbols.find(left + right);
+    if (a == symbols.end() || b == symbols.end() || both == symbols.end()) continue;
+    merger_.add(a->second, b->second, both->second, static_cast<std::uint32_t>(rank));
+  }
+}
+
+// A merge makes a piece of two neighbours, so every cut of a piece into two that may stand in a row is a rule.
+void SentencePieceTokenizer::infer_merges(const VocabularySource& source, const Symbols& symbols) {
+  const std::vector<std::uint32_t> ranks = ranks_of(source.scores);
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const std::string& piece = source.pieces[i];
+    const auto found = symbols.find(piece);
+    if (found == symbols.end() || found->second != i || piece.size() > kLongestPiece) continue;
     std::size_t at = 0;
     next_code_point(piece, at);
     while (at < piece.size()) {
-      const auto left = symbols.find(std::string(piece.substr(0, at)));
-      const auto right = symbols.find(std::string(piece.substr(at)));
-      if (left != symbols.end() && right != symbols.end()) merger_.add(left->second, right->second, symbol, ranks[symbol]);
+      const auto left = symbols.find(piece.substr(0, at));
+      const auto right = symbols.find(piece.substr(at));
+      if (left != symbols.end() && right != symbols.end()) merger_.add(left->second, right->second, found->second, ranks[i]);
       next_code_point(piece, at);
     }
   }
@@ -113,7 +129,7 @@ void SentencePieceTokenizer::read_merges(const VocabularySource& source, std::un
 
 std::unique_ptr<VocabularyTokenizer::State> SentencePieceTokenizer::make_state() const { return std::make_unique<RunState>(); }
 
-void SentencePieceTokenizer::encode_run(std::string_view run, State& state, std::vector<TokenId>& out) const {
+void SentencePieceTokenizer::encode_run(std::string_view run, bool prefixed, State& state, std::vector<TokenId>& out) const {
   auto& own = static_cast<RunState&>(state);
   own.symbols.clear();
   const auto take = [&](char32_t character, std::string_view bytes) {
@@ -125,10 +141,11 @@ void SentencePieceTokenizer::encode_run(std::string_view run, State& state, std:
     merge_and_spell(own, out);           // a character that is in no piece merges with nothing
     spell(bytes, out);
   };
-  if (add_prefix_space_) take(kBlank, kBlankUtf8);
+  if (prefixed && run.front() != ' ' && !run.starts_with(kBlankUtf8)) take(kBlank, kBlankUtf8);
   for (std::size_t at = 0; at < run.size();) {
     const std::size_t begin = at;
     const char32_t character = next_code_point(run, at);
+    if (split_at_spaces_ && (character == ' ' || character == kBlank)) merge_and_spell(own, out);
     if (character == ' ') take(kBlank, kBlankUtf8);
     else take(character, run.substr(begin, at - begin));
   }

@@ -1,6 +1,6 @@
 // SentencePiece-style vocabularies (Llama 2, Mistral, TinyLlama): a run of text is one row of characters, merged so that the
-// piece of the highest score comes first; what has no piece is spelled in byte tokens <0xNN>. A blank is U+2581, and one stands
-// before each run when the vocabulary says so (the dummy prefix).
+// piece of the highest score comes first, or by rank where a tokenizer.json lists the merges; what has no piece is spelled in byte
+// tokens <0xNN>. A blank is U+2581, and one stands before the text or a run of it when the vocabulary says so.
 #pragma once
 
 #include <memory>
@@ -18,13 +18,16 @@ namespace baton {
 class SentencePieceTokenizer final : public VocabularyTokenizer {
  public:
   explicit SentencePieceTokenizer(const VocabularySource& source);                      // as make_tokenizer checked it
-  bool strips_leading_space() const override { return add_prefix_space_; }
+  bool strips_leading_space() const override { return adds_spaces(); }
 
  private:
   struct RunState;
   std::unique_ptr<State> make_state() const override;
-  void encode_run(std::string_view run, State& state, std::vector<TokenId>& out) const override;
-  void read_merges(const VocabularySource& source, std::unordered_map<std::string, SymbolId>& symbols);
+  void encode_run(std::string_view run, bool prefixed, State& state, std::vector<TokenId>& out) const override;
+  using Symbols = std::unordered_map<std::string, SymbolId>;
+  void read_characters(const VocabularySource& source, Symbols& symbols);
+  void read_merges(const VocabularySource& source, const Symbols& symbols);
+  void infer_merges(const VocabularySource& source, const Symbols& symbols);
   void merge_and_spell(RunState& state, std::vector<TokenId>& out) const;
   void spell(std::string_view bytes, std::vector<TokenId>& out) const;
 
@@ -33,7 +36,7 @@ class SentencePieceTokenizer final : public VocabularyTokenizer {
   std::unordered_map<char32_t, SymbolId> symbol_of_character_;
   TokenId token_of_byte_[256];                                     // -1: none
   std::optional<TokenId> unknown_;
-  bool add_prefix_space_ = false;
+  bool split_at_spaces_ = false;
 };
 
 }  // namespace baton

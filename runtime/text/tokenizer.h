@@ -20,6 +20,7 @@ class Tokenizer {
   struct EncodeOptions {
     bool parse_special = false;              // does text that spells a special token become that token?
     bool add_special = false;                // the model's own bos / eos, if its vocabulary says so
+    bool goes_on = false;                    // the text has something before it, so the blank before a text's beginning is not due
   };
   // Any bytes; invalid UTF-8 is read as U+FFFD per bad byte. Never fails, never loses a byte that the vocabulary can spell.
   virtual std::vector<TokenId> encode(std::string_view text, EncodeOptions options) const = 0;

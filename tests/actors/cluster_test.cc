@@ -8,7 +8,7 @@
 #include "actors/gateway_hub.h"
 #include "actors/instance_actor.h"
 #include "actors/scheduler_actor.h"
-#include "tests/actors/fake_device.h"
+#include "tests/actors/instance/fake_device.h"
 #include "tests/actors/test_node.h"
 #include "transport/ucx_fabric.h"
 
@@ -62,28 +62,64 @@ bool eventually(const std::function<bool()>& is_so) {
   return true;
 }
 
-// Runs at the speed of a small model, so that a stream lasts long enough to be disturbed.
-class PacedDevice : public FakeDevice {
+// What a device's steps pass through, so that a stream is just as far as the test wants it when it is disturbed.
+class StepGate {
  public:
-  explicit PacedDevice(Duration step) : step_(step) {}
+  void pass() {                                    // the device's thread
+    std::unique_lock lock{mutex_};
+    ++standing_;
+    changed_.notify_all();
+    changed_.wait(lock, [this] { return open_ || allowed_ > 0; });
+    --standing_;
+    if (!open_) --allowed_;
+  }
+  void let(int steps) {                            // that many more; the next one stands before the gate
+    const std::lock_guard lock{mutex_};
+    open_ = false;
+    allowed_ = steps;
+    changed_.notify_all();
+  }
+  void open() {
+    const std::lock_guard lock{mutex_};
+    open_ = true;
+    changed_.notify_all();
+  }
+  bool has_held_one() {
+    std::unique_lock lock{mutex_};
+    return !open_ && allowed_ == 0 && standing_ > 0;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = true;                               // guarded
+  int allowed_ = 0;                                // guarded
+  int standing_ = 0;                               // guarded
+};
+
+class GatedDevice : public FakeDevice {
+ public:
+  explicit GatedDevice(std::shared_ptr<StepGate> gate) : gate_(std::move(gate)) {}
   Result<BatchLogits> run(std::span<const SequenceChunk> batch, LayerObserver* observer) override {
-    std::this_thread::sleep_for(step_);
+    gate_->pass();
     return FakeDevice::run(batch, observer);
   }
 
  private:
-  Duration step_;
+  std::shared_ptr<StepGate> gate_;
 };
 
 class Cluster {
  public:
-  Cluster(std::vector<std::pair<std::string, Role>> instances, HandOffMode mode, Duration step = Duration{0})
-      : test_(with_front(instances)), mode_(mode), step_(step) {
+  Cluster(std::vector<std::pair<std::string, Role>> instances, HandOffMode mode) : test_(with_front(instances)), mode_(mode) {
     start("scheduler");
     start("gateway");
     for (const auto& [name, role] : instances) start(name);
     EXPECT_TRUE(eventually([&] { return backend_->ready(); }));
     for (const auto& [name, role] : instances) EXPECT_TRUE(await_view(name, "ready"));
+  }
+  ~Cluster() {
+    for (const auto& [name, gate] : gates_) gate->open();
   }
 
   void start(const std::string& name) {
@@ -102,7 +138,19 @@ class Cluster {
       return spawn_instance(system, InstanceCore{options}, std::move(host), hello.self);
     });
   }
-  void kill(const std::string& name) { nodes_.erase(name); }
+  void kill(const std::string& name) {
+    // The end of its role comes before the end of a step that stands before the gate, so that nothing more comes of either.
+    caf::anon_send_exit(nodes_.at(name)->role(), caf::exit_reason::kill);
+    if (const auto gate = gates_.find(name); gate != gates_.end()) gate->second->open();
+    nodes_.erase(name);
+  }
+  StepGate& gate(const std::string& name) { return *gates_.at(name); }
+  // Their KV link breaks, and nothing else; the actor at `far` is the one that notices.
+  void cut_kv(const std::string& near, const std::string& far) {
+    const auto host = hosts_.at(near).lock();
+    ASSERT_TRUE(host);
+    host->disconnect(view_of(far).hello.self);
+  }
 
   std::shared_ptr<Collected> ask(SamplingParams sampling, std::uint32_t choices = 1, std::size_t prompt_tokens = 40) {
     auto sink = std::make_shared<Collected>();
@@ -150,7 +198,8 @@ class Cluster {
     return instances;
   }
   std::shared_ptr<InstanceHost> make_host(Hello& hello) {
-    auto device = std::make_unique<PacedDevice>(step_);
+    auto& gate = gates_[hello.name] = std::make_shared<StepGate>();
+    auto device = std::make_unique<GatedDevice>(gate);
     EXPECT_TRUE(device->allocate_kv(256).ok());
     hello.data_token = hello.self.incarnation.value;
     const auto make_fabric = [&](transport::FabricListener& listener) -> Result<std::unique_ptr<transport::Fabric>> {
@@ -160,14 +209,17 @@ class Cluster {
     EXPECT_TRUE(host.ok());
     hello.data_address = (*host)->data_address();
     hello.blocks_total = 256;
-    return std::move(*host);
+    std::shared_ptr<InstanceHost> made = std::move(*host);
+    hosts_[hello.name] = made;
+    return made;
   }
 
   TestCluster test_;
   HandOffMode mode_;
-  Duration step_;
   std::shared_ptr<gateway::Backend> backend_;
   RequestId last_;
+  std::map<std::string, std::weak_ptr<InstanceHost>> hosts_;
+  std::map<std::string, std::shared_ptr<StepGate>> gates_;
   std::map<std::string, std::unique_ptr<TestNode>> nodes_;
 };
 
@@ -215,24 +267,51 @@ TEST(ActorCluster, apart_and_together_give_the_same_tokens_whichever_way_kv_move
 }
 
 TEST(ActorCluster, a_decode_instance_that_ends_in_mid_stream_does_not_change_the_stream) {
-  Cluster cluster{{{"p0", Role::prefill}, {"d0", Role::decode}, {"d1", Role::decode}}, HandOffMode::pull, Milliseconds{5}};
+  Cluster cluster{{{"p0", Role::prefill}, {"d0", Role::decode}, {"d1", Role::decode}}, HandOffMode::pull};
   const Tokens expected = tokens_from(cluster, seeded(60));
+  for (const char* decode : {"d0", "d1"}) cluster.gate(decode).let(14);
   const auto disturbed = cluster.ask(seeded(60));
-  ASSERT_TRUE(disturbed->await_tokens(15));
-  cluster.kill(cluster.view_of("d0").stats.load.running > 0 ? "d0" : "d1");
+  ASSERT_TRUE(disturbed->await_tokens(15));                // the first is the prefill's
+  ASSERT_TRUE(eventually([&] { return cluster.gate("d0").has_held_one() || cluster.gate("d1").has_held_one(); }));
+  const bool first = cluster.gate("d0").has_held_one();
+  cluster.gate(first ? "d1" : "d0").open();
+  cluster.kill(first ? "d0" : "d1");
   ASSERT_TRUE(disturbed->await_outcome());
   ASSERT_FALSE(disturbed->outcome.error) << disturbed->outcome.error->message;
   EXPECT_EQ(disturbed->tokens, expected);
-  EXPECT_EQ(disturbed->outcome.recoveries_prefill + disturbed->outcome.recoveries_decode, 1u);
+  EXPECT_EQ(disturbed->outcome.recoveries_prefill, 0u);
+  EXPECT_EQ(disturbed->outcome.recoveries_decode, 1u);
+  EXPECT_TRUE(cluster.await_idle());
+}
+
+TEST(ActorCluster, a_kv_link_that_breaks_is_made_anew_and_until_then_decode_recomputes) {
+  Cluster cluster{{{"p0", Role::prefill}, {"d0", Role::decode}}, HandOffMode::pull};
+  const Tokens expected = tokens_from(cluster, greedy(30));
+  const auto reachable = [&] { return cluster.view_of("p0").stats.load.unreachable.empty(); };
+  EXPECT_EQ(cluster.view_of("d0").stats.recomputed_tokens, 0u);
+  cluster.cut_kv("d0", "p0");
+  ASSERT_TRUE(eventually([&] { return !reachable(); }));
+  const Instant asked = steady_now();
+  EXPECT_EQ(tokens_from(cluster, greedy(30)), expected);
+  EXPECT_LT(steady_now() - asked, Milliseconds{5000}) << "a transfer's deadline is 10 s";
+  ASSERT_TRUE(eventually(reachable));
+  const NodeStats before = cluster.view_of("d0").stats;
+  EXPECT_EQ(tokens_from(cluster, greedy(30)), expected);
+  const NodeStats after = cluster.view_of("d0").stats;
+  EXPECT_EQ(after.recomputed_tokens, before.recomputed_tokens);
+  EXPECT_GT(after.kv_bytes_received, before.kv_bytes_received);
   EXPECT_TRUE(cluster.await_idle());
 }
 
 TEST(ActorCluster, a_scheduler_that_ends_and_comes_back_is_not_noticed_by_streams_and_serves_new_requests) {
-  Cluster cluster{{{"m0", Role::mixed}}, HandOffMode::pull, Milliseconds{5}};
+  Cluster cluster{{{"m0", Role::mixed}}, HandOffMode::pull};
   const Tokens expected = tokens_from(cluster, greedy(60));
+  cluster.gate("m0").let(5);
   const auto running = cluster.ask(greedy(60));
   ASSERT_TRUE(running->await_tokens(5));
   cluster.kill("scheduler");
+  ASSERT_TRUE(cluster.await_view("scheduler", "down"));
+  cluster.gate("m0").open();
   ASSERT_TRUE(running->await_outcome());
   EXPECT_EQ(running->tokens, expected);
   const auto waiting = cluster.ask(greedy(60));              // while there is none
@@ -253,12 +332,14 @@ TEST(ActorCluster, without_anybody_who_can_decode_a_request_ends_with_its_error_
 }
 
 TEST(ActorCluster, a_cancelled_request_ends_once_and_frees_everything) {
-  Cluster cluster{{{"p0", Role::prefill}, {"d0", Role::decode}}, HandOffMode::pull, Milliseconds{5}};
+  Cluster cluster{{{"p0", Role::prefill}, {"d0", Role::decode}}, HandOffMode::pull};
+  cluster.gate("d0").let(2);
   const auto answer = cluster.ask(greedy(1000));
   ASSERT_TRUE(answer->await_tokens(3));
   cluster.cancel_last();
   ASSERT_TRUE(answer->await_outcome());
   EXPECT_TRUE(answer->outcome.error);
+  cluster.gate("d0").open();
   EXPECT_TRUE(cluster.await_idle());
   EXPECT_EQ(answer->outcomes, 1);
 }

@@ -1,10 +1,13 @@
 #include "actors/keys.h"
 
 #include <gmock/gmock.h>
+#include <openssl/ssl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
+#include <memory>
 
 #include "tests/actors/status_words.h"
 
@@ -104,12 +107,21 @@ TEST_F(Keys, without_an_authority_say_how_to_make_one) {
   EXPECT_THAT(issue_key(in("none"), "n").error().message, HasSubstr("baton keys init"));
 }
 
-TEST_F(Keys, kept_in_memory_outlive_their_files) {
-  const KeyFiles files = issued("a", "n");
-  const auto kept = keep_in_memory(files);
+TEST_F(Keys, kept_in_memory_serve_every_connection_without_a_file_or_a_descriptor) {
+  const auto kept = keep_in_memory(issued("a", "n"));
   ASSERT_TRUE(kept.ok());
   fs::remove_all(in("a"));
-  EXPECT_EQ(words(check_keys(*kept)), "");
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context{SSL_CTX_new(TLS_method()), &SSL_CTX_free};
+  EXPECT_EQ(SSL_CTX_use_certificate_chain_file(context.get(), kept->certificate.c_str()), 1);
+  EXPECT_EQ(SSL_CTX_use_PrivateKey_file(context.get(), kept->key.c_str(), SSL_FILETYPE_PEM), 1);
+  EXPECT_EQ(SSL_CTX_load_verify_locations(context.get(), kept->authority.c_str(), nullptr), 1);
+  EXPECT_EQ(SSL_CTX_check_private_key(context.get()), 1);
+  EXPECT_EQ(SSL_CTX_use_certificate_chain_file(context.get(), "no such file"), 0);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 }  // namespace

@@ -52,6 +52,9 @@ TEST(FilledMessages, have_no_field_at_its_default) {
   EXPECT_EQ(request.sampling.logit_bias.size(), 2u);
   EXPECT_NE(request.time_left.count(), 0);
   EXPECT_NE(request.mode, HandOffMode::local);
+  EXPECT_EQ(filled<LoadReport>().unreachable.size(), 2u);
+  EXPECT_NE(filled<AttemptFailed>().culprit, InstanceRef{});
+  EXPECT_NE(filled<Withdraw>().transfer.value, 0u);
 }
 
 }  // namespace

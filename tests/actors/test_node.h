@@ -17,9 +17,9 @@
 #include <vector>
 
 #include "actors/caf_types.h"
-#include "actors/connect_probe.h"
+#include "actors/network/connect_probe.h"
 #include "actors/control_system.h"
-#include "actors/local_ports.h"
+#include "actors/network/local_ports.h"
 #include "actors/node_actor.h"
 #include "runtime/base/hash.h"
 
@@ -132,6 +132,7 @@ class TestNode {
   caf::actor_system& system() { return control_->system(); }
   caf::io::middleman_actor dialler() { return control_->dialler(); }
   const caf::actor& role() const { return role_; }
+  const caf::actor& node() const { return node_; }
 
   std::shared_ptr<EventLog> log = std::make_shared<EventLog>();
   std::shared_ptr<ActorTypes> types = std::make_shared<ActorTypes>();

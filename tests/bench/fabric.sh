@@ -1,23 +1,26 @@
 #!/usr/bin/env bash
 # The fabric beside ucx_perftest (its bound: UCX alone, same size, same settings, one hot buffer), over loopback TCP, one core a side.
-#   tests/bench/fabric.sh [BENCH_FABRIC] [ROUNDS]
+#   tests/bench/fabric.sh [ROUNDS]      BENCH_FABRIC names another build's bench_fabric
 # Rounds of all programs alternate, so that what else the machine does hits them alike; medians and bests over all rounds are
 # printed, in GB/s (1e9), with their ratios. The hand-off moves 128 MiB of distinct 12 KiB slots in random order, verified.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
-bench=${1:-build/release/tests/bench/bench_fabric}
-rounds=${2:-5}
-[ -x "$bench" ] || { echo "no $bench: build the target bench_fabric, or name its path" >&2; exit 1; }
-command -v ucx_perftest >/dev/null || { echo "ucx_perftest is missing: apt-get install ucx-utils" >&2; exit 1; }
+source "$(dirname "${BASH_SOURCE[0]}")/../../.ci/setup.sh"
+rounds=${1:-5}
+install_packages "${packages_build[@]}" "${packages_bench[@]}"
+bench=${BENCH_FABRIC:-$baton_root/build/release/tests/bench/bench_fabric}
+[ -n "${BENCH_FABRIC:-}" ] || build release bench_fabric
 export UCX_TLS=tcp UCX_NET_DEVICES=lo UCX_TCP_TX_SEG_SIZE=256k UCX_TCP_RX_SEG_SIZE=256k UCX_TCP_CM_REUSEADDR=y
-results=$(mktemp); trap 'rm -f "$results"' EXIT
+results=$baton_scratch/results
 port=13370
 
 perftest() {   # NAME SIZE
   port=$((port + 1))
   local server
   ucx_perftest -c 0 -p $port >/dev/null 2>&1 & server=$!
-  while ! grep -qi ":$(printf '%04x' $port) 00000000:0000 0A" /proc/net/tcp; do sleep 0.05; done   # listening
+  while ! grep -qi ":$(printf '%04x' $port) 00000000:0000 0A" /proc/net/tcp; do     # not listening yet
+    kill -0 $server 2>/dev/null || die "ucx_perftest could not listen on port $port"
+    sleep 0.05
+  done
   ucx_perftest -c 1 -p $port 127.0.0.1 -t ucp_am_bw -s "$2" -n $((268435456 / $2)) -w 32 -f -e 2>&1 |
     tail -1 | awk -v name="$1" '{printf "%s %.4f\n", name, $6 * 1048576 / 1e9}' >>"$results"
   wait $server || true

@@ -94,6 +94,7 @@ class Bell : public FabricListener {
     if (failed) fail("sends failed");
     ring();
   }
+  void on_peer_ready(PeerId) override {}
   void on_peer_failed(PeerId, const std::string& why) override {
     if (!done) fail(why);
   }

@@ -1,5 +1,5 @@
-"""llama.cpp's rates on one thread, tokens per second of CPU time: prefill of a prompt, decode of one stream, decode of several streams in a batch.
-Prints one JSON object. Run by against_llama_cpp.sh; needs the PyPI package llama-cpp-python."""
+"""llama.cpp's rates on one thread, tokens per second of CPU time: prefill of a prompt, decode of one stream, decode of several streams
+in a batch. Prints one JSON object. Run by against_llama_cpp.sh; needs the PyPI package llama-cpp-python."""
 import ctypes
 import json
 import sys

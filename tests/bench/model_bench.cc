@@ -15,6 +15,7 @@
 #include "runtime/device/cpu_device.h"
 #include "runtime/model/loaded_model.h"
 #include "tests/bench/machine.h"
+#include "tests/default_model.h"
 
 namespace {
 
@@ -78,14 +79,6 @@ class Runner {
   std::vector<TokenId> prompt_;
 };
 
-std::string default_model() {
-  if (const char* path = std::getenv("BATON_MODEL")) return path;
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  return (cache != nullptr ? std::string{cache} : std::string{home != nullptr ? home : "."} + "/.cache") +
-         "/baton/SmolLM2-135M-Instruct.Q4_1.gguf";
-}
-
 template <class T>
 T expect(Result<T> result) {
   if (result) return std::move(*result);
@@ -96,7 +89,7 @@ T expect(Result<T> result) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const auto model = expect(load_model(argc > 1 ? argv[1] : default_model()));
+  const auto model = expect(load_model(argc > 1 ? argv[1] : test::default_model_path()));
   const unsigned threads = argc > 3 ? static_cast<unsigned>(std::atoi(argv[3])) : 1;
   if (threads == 1) baton::bench::pin_to_core(argc > 2 ? std::atoi(argv[2]) : 0);
   const auto device = expect(make_cpu_device(*model, {.threads = threads, .block_tokens = kBlockTokens}));

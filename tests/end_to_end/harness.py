@@ -1,4 +1,4 @@
-"""Starts real clusters and talks to them: processes on loopback, HTTP by the standard library, no sleep where an event can be waited for."""
+"""Starts real clusters and talks to them: processes on loopback, HTTP by the standard library, events waited for and not slept for."""
 import contextlib
 import http.client
 import json
@@ -26,66 +26,22 @@ class Skip(Exception):
 
 
 def wait_for(condition, seconds, what):
-    """Polls until condition() is true and returns its value."""
+    """Polls until condition() is true and returns its value. `what` is text, or a function that makes it when it is needed."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
+            raise AssertionError(f"not within {seconds:.1f} s: {what() if callable(what) else what}")
         time.sleep(0.02)
 
 
-class Server:
-    """`baton serve` with these flags, on a port of its own; a context manager that ends it with SIGTERM and demands exit code 0."""
+class Gateway:
+    """One gateway, as its clients see it."""
 
-    def __init__(self, *flags, env=None, model=MODEL, expect_clean_exit=True):
-        if model == MODEL and not os.path.exists(model):
-            raise Skip(f"the default model is not at {model}")
-        self.flags = [str(flag) for flag in flags]
-        self.model = model
-        self.env = {**os.environ, **(env or {})}
-        self.clean = expect_clean_exit
-
-    def __enter__(self):
-        self.log = tempfile.NamedTemporaryFile("w+", prefix="baton-log-", suffix=".txt", delete=False)
-        command = [BATON, "serve", "--port", "0", "--model", self.model, *self.flags]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env=self.env, text=True)
-        lines = queue.Queue()
-
-        def read():
-            for text in self.process.stdout:
-                lines.put(text)
-            lines.put("")
-        threading.Thread(target=read, daemon=True).start()
-        try:
-            line = lines.get(timeout=READY_S)
-        except queue.Empty:
-            line = ""
-        match = re.match(r"ready http://([^:]+):(\d+)$", line.strip())
-        if not match:
-            self.process.kill()
-            raise AssertionError(f"no ready line from {' '.join(command)} but {line!r}\n{self.log_text()[-4000:]}")
-        self.host, self.port = match[1], int(match[2])
-        return self
-
-    def __exit__(self, kind, value, trace):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            code = self.process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            code = "still there 30 s after SIGTERM"
-        if kind is not None:
-            print("---- the end of the server's log ----\n" + self.log_text()[-6000:], file=sys.stderr)
-        elif self.clean and code != 0:
-            raise AssertionError(f"baton serve ended with {code}\n{self.log_text()[-4000:]}")
-        os.unlink(self.log.name)
-
-    def log_text(self):
-        with open(self.log.name, encoding="utf-8", errors="replace") as file:
-            return file.read()
+    def __init__(self, host, port):
+        self.host, self.port = host, port
 
     def connect(self, timeout=60):
         return http.client.HTTPConnection(self.host, self.port, timeout=timeout)
@@ -116,6 +72,9 @@ class Server:
     def nodes(self, role=None):
         return [n for n in self.cluster()["nodes"] if role in (None, n["role"])]
 
+    def node(self, name):
+        return next(n for n in self.nodes() if n["name"] == name)
+
     def metric(self, name, **labels):
         """The sum over all samples of this name with these labels."""
         total, seen = 0.0, False
@@ -126,6 +85,10 @@ class Server:
         assert seen, f"no metric {name} {labels}"
         return total
 
+    def ready(self):
+        """Every node that it knows of is there; gateways do not know each other."""
+        return self.call("GET", "/health")[0] == 200 and all(n["state"] == "ready" for n in self.nodes() if n["role"] != "gateway")
+
     def idle(self):
         """No block in use for a request, none leased, nothing running or waiting."""
         view = self.cluster()
@@ -133,8 +96,91 @@ class Server:
             n["blocks_used"] == 0 and n["blocks_leased"] == 0 and n["running"] == 0 and n["waiting"] == 0 for n in view["nodes"])
 
 
+def make_keys(folder, names):
+    """Keys of a cluster with these nodes, as the `security` of its file."""
+    subprocess.run([BATON, "keys", "init", folder], check=True, capture_output=True)
+    for name in names:
+        subprocess.run([BATON, "keys", "issue", folder, name], check=True, capture_output=True)
+    return {"ca": f"{folder}/ca.pem", "certificate": folder + "/{name}.pem", "key": folder + "/{name}.key"}
+
+
+class Server(Gateway):
+    """`baton serve` with these flags, or of this cluster file (a dict without model and keys), on a port of its own: a context manager
+    that ends it with SIGTERM and demands exit code 0.
+    """
+
+    def __init__(self, *flags, env=None, model=MODEL, config=None, expect_clean_exit=True):
+        super().__init__(None, None)
+        if model == MODEL and not os.path.exists(model):
+            raise Skip(f"the default model is not at {model}")
+        self.flags = [str(flag) for flag in flags]
+        self.config = config
+        self.model = model
+        self.env = {**os.environ, **(env or {})}
+        self.clean = expect_clean_exit
+
+    def __enter__(self):
+        with contextlib.ExitStack() as ending:
+            folder = ending.enter_context(tempfile.TemporaryDirectory(prefix="baton-test-"))
+            self.log = ending.enter_context(open(os.path.join(folder, "log"), "w+", encoding="utf-8"))
+            command = [BATON, "serve", "--port", "0", "--model", self.model, *self.flags]
+            if self.config:
+                command = [BATON, "serve", "--config", os.path.join(folder, "cluster.yaml"), *self.flags]
+                security = make_keys(os.path.join(folder, "keys"), [node["name"] for node in self.config["nodes"]])
+                with open(command[3], "w", encoding="utf-8") as file:
+                    json.dump({"model": self.model, "security": security, **self.config}, file)        # JSON is YAML
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, env=self.env, text=True)
+            ending.callback(self._kill)
+            line = self._first_line()
+            match = re.match(r"ready http://([^:]+):(\d+)$", line)
+            if not match:
+                raise AssertionError(f"no ready line from {' '.join(command)} but {line!r}\n{self.log_text()[-4000:]}")
+            self.host, self.port = match[1], int(match[2])
+            wait_for(self.ready, READY_S, lambda: "the other instances are ready too\n" + self.log_text()[-4000:])
+            self.ending = ending.pop_all()
+        return self
+
+    def _first_line(self):
+        lines = queue.Queue()
+
+        def read():
+            with self.process.stdout as stdout:
+                for text in stdout:
+                    lines.put(text)
+            lines.put("")
+        threading.Thread(target=read, daemon=True).start()
+        try:
+            return lines.get(timeout=READY_S).strip()
+        except queue.Empty:
+            return ""
+
+    def _kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def __exit__(self, kind, value, trace):
+        with self.ending:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                code = self.process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                code = "nothing, 30 s after SIGTERM"
+            if kind is not None:
+                print("---- the end of the server's log ----\n" + self.log_text()[-6000:], file=sys.stderr)
+            elif self.clean and code != 0:
+                raise AssertionError(f"baton serve ended with {code}\n{self.log_text()[-4000:]}")
+
+    def log_text(self):
+        with open(self.log.name, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+
 class Stream:
-    """One streamed answer. Iterate for its events (parsed JSON); `complete` tells whether [DONE] and the last chunk came."""
+    """One streamed answer. Iterate for its events (parsed JSON), or `whole()`.
+
+    In the end either `complete` ([DONE] and the last chunk came) or `error`, which says how it broke off.
+    """
 
     def __init__(self, server, body):
         path = "/v1/chat/completions" if "messages" in body else "/v1/completions"
@@ -148,27 +194,34 @@ class Stream:
         self.error = None
 
     def __iter__(self):
-        while True:
+        while not self.complete and not self.error:
             try:
                 line = self.response.readline()
-            except (http.client.HTTPException, ConnectionError) as failure:
-                self.error = failure
+                done = line.strip() == b"data: [DONE]"
+                tail = self.response.read() if done else b""
+            except (http.client.HTTPException, OSError) as failure:
+                self.error = repr(failure)
                 return
-            if not line:
-                return
-            self.raw += line
-            if not line.startswith(b"data: "):
-                continue
-            if line.strip() == b"data: [DONE]":
-                self.complete = self.response.read() in (b"\n", b"")
+            self.raw += line + tail
+            if done:
+                self.complete = tail in (b"\n", b"")
+                self.error = None if self.complete else f"{tail[:80]} after [DONE]"
                 self.connection.close()
-                return
-            self.events.append(json.loads(line[6:]))
-            yield self.events[-1]
+            elif not line.endswith(b"\n"):
+                self.error = "the connection ended before [DONE]"
+            elif line.startswith(b"data: "):
+                self.events.append(json.loads(line[6:]))
+                yield self.events[-1]
 
     def run(self):
         for _ in self:
             pass
+        return self
+
+    def whole(self):
+        """Runs to the end, which must be a good one."""
+        self.run()
+        assert self.complete and self.status == 200, (self.status, self.error, self.raw[-300:])
         return self
 
     def next_token(self):
@@ -194,6 +247,19 @@ class Stream:
         # The response holds a reference to the socket: both must go for the peer to see the end.
         self.response.close()
         self.connection.close()
+
+
+@contextlib.contextmanager
+def stopped(*nodes):
+    """These nodes' processes stand still meanwhile; to the others it looks like a freeze, or like a stall when it is shorter than 2.5 s."""
+    for node in nodes:
+        os.kill(node["pid"], signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for node in nodes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(node["pid"], signal.SIGCONT)
 
 
 def free_port():

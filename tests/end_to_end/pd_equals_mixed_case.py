@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
-"""Disaggregated equals aggregated: every field of the API in both modes, whole answers and streams, bytes compared."""
+"""Disaggregated equals aggregated: every field of the API in both modes, whole answers and streams, bytes compared; and each field
+does what it is there for.
+"""
 import json
+import math
 
 from harness import Server, run_case
 
@@ -53,15 +56,15 @@ def bodies():
     for name, fields in FIELDS.items():
         yield name, {"prompt": TEXT, "max_tokens": 20, **fields}
     for name, fields in CHAT.items():
-        yield name, {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why is the sky blue?"}], "max_tokens": 20, **fields}
+        messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why is the sky blue?"}]
+        yield name, {"messages": messages, "max_tokens": 20, **fields}
 
 
 def collect(server):
     result = {}
     for name, body in bodies():
         result[name] = json.dumps(strip(server.complete(**body)), sort_keys=True)
-        stream = server.stream(**body, stream_options={"include_usage": True}).run()
-        assert stream.complete, (name, stream.raw[-300:])
+        stream = server.stream(**body, stream_options={"include_usage": True}).whole()
         # Chunks of several choices may interleave differently; each choice's own chunks may not.
         by_choice = {}
         for event in stream.events:
@@ -96,14 +99,93 @@ def what_is_asked_for_is_what_comes():
     assert choice["echo"]["text"].startswith(TEXT) and choice["echo with logprobs"]["logprobs"]["token_logprobs"][0] is None
     scores = choice["echo with logprobs"]["logprobs"]
     assert len(scores["tokens"]) == got["echo with logprobs"]["usage"]["total_tokens"]
-    assert choice["echo only"]["text"] == TEXT and len(choice["echo only"]["logprobs"]["tokens"]) == got["echo only"]["usage"]["prompt_tokens"]
+    assert choice["echo only"]["text"] == TEXT
+    assert len(choice["echo only"]["logprobs"]["tokens"]) == got["echo only"]["usage"]["prompt_tokens"]
     for chosen, top in zip(choice["logprobs"]["logprobs"]["token_logprobs"], choice["logprobs"]["logprobs"]["top_logprobs"]):
         assert chosen == max(top.values()), "greedy takes the most likely, printed from the same number"
     assert got["one token"]["usage"]["completion_tokens"] == 1
-    assert got["chat max_completion_tokens"]["usage"]["completion_tokens"] <= 7
+    assert got["chat max_completion_tokens"]["usage"]["completion_tokens"] == 7
     assert choice["token ids"]["logprobs"]["tokens"][0] == f"token_id:{choice['token ids']['token_ids'][0]}"
     assert choice["greedy"]["text"] == choice["logprobs"]["text"]
 
 
+class Sampled:
+    """Forty tokens, and at each place the log-probabilities that the model gave the twenty likeliest, before any field changed them."""
+
+    def __init__(self, server, **fields):
+        body = {"prompt": TEXT, "max_tokens": 40, "ignore_eos": True, "temperature": 0, "logprobs": 20, "return_token_ids": True,
+                "return_tokens_as_token_ids": True, **fields}
+        choice = server.complete(**body)["choices"][0]
+        self.tokens = choice["token_ids"]
+        self.top = [{int(name.split(":")[1]): value for name, value in top.items()} for top in choice["logprobs"]["top_logprobs"]]
+        assert len(self.tokens) == len(self.top) == 40
+
+    def all(self, holds):
+        """holds(token, top, tokens before it) at every place."""
+        return all(holds(token, top, self.tokens[:i]) for i, (token, top) in enumerate(zip(self.tokens, self.top)))
+
+
+def likeliest(top, change=lambda token: 0):
+    return max(top, key=lambda token: (top[token] + change(token), -token))
+
+
+def logit_bias_and_penalties_change_the_logits_as_defined():
+    with Server() as server:
+        greedy = Sampled(server)
+        assert greedy.all(lambda token, top, _: token == likeliest(top))
+        repeated = [t for i, t in enumerate(greedy.tokens) if t in greedy.tokens[:i]]
+        assert repeated, "nothing for a penalty to change"
+
+        banned = greedy.tokens[0]
+        without = Sampled(server, logit_bias={str(banned): -100})
+        assert banned not in without.tokens
+        assert without.all(lambda token, top, _: token == likeliest(top, lambda t: -100 * (t == banned)))
+        assert set(Sampled(server, logit_bias={str(banned): 100}).tokens) == {banned}
+
+        for presence, frequency in ((1.5, 0), (0, 1.5), (0.5, 0.7)):
+            got = Sampled(server, presence_penalty=presence, frequency_penalty=frequency)
+            assert got.tokens != greedy.tokens
+            assert got.all(lambda token, top, before: token == likeliest(
+                top, lambda t: -presence * (t in before) - frequency * before.count(t))), (presence, frequency)
+
+        # Divides what is positive and multiplies what is not: at 100 nothing of the prompt or the output comes again.
+        prompt = server.call("POST", "/tokenize", {"prompt": TEXT})[1]["tokens"]
+        never_again = Sampled(server, repetition_penalty=100)
+        assert never_again.all(lambda token, _, before: token not in before and token not in prompt)
+        assert Sampled(server, repetition_penalty=1.0).tokens == greedy.tokens
+        mild = Sampled(server, repetition_penalty=1.3).tokens
+        assert len(set(mild)) > len(set(greedy.tokens)), (mild, greedy.tokens)
+
+
+def temperature_seed_and_the_cuts_choose_as_defined():
+    def among(k):
+        return lambda token, top, _: token in sorted(top, key=lambda t: (-top[t], t))[:k]
+
+    def in_nucleus(p):
+        return lambda token, top, _: token in top and sum(math.exp(v) for v in top.values() if v > top[token]) < p
+
+    def likely_enough(share, temperature):
+        return lambda token, top, _: token in top and math.exp((top[token] - max(top.values())) / temperature) >= share * 0.9999
+
+    with Server() as server:
+        greedy = Sampled(server)
+        free = Sampled(server, temperature=1.0, seed=4)
+        assert Sampled(server, temperature=1.0, seed=4).tokens == free.tokens
+        assert Sampled(server, temperature=1.0, seed=5).tokens != free.tokens
+        assert Sampled(server, temperature=0.001, seed=4).tokens == greedy.tokens != free.tokens
+        hot = Sampled(server, temperature=1.5, seed=4)
+        assert sum(not among(1)(*at, None) for at in zip(hot.tokens, hot.top)) > sum(
+            not among(1)(*at, None) for at in zip(free.tokens, free.top)), "the hotter, the less likely"
+
+        assert Sampled(server, temperature=1.5, seed=4, top_k=1).tokens == greedy.tokens
+        for fields, holds in (({"temperature": 1.5, "top_k": 5}, among(5)), ({"temperature": 1.0, "top_p": 0.5}, in_nucleus(0.5)),
+                              ({"temperature": 1.5, "min_p": 0.2}, likely_enough(0.2, 1.5))):
+            cut = Sampled(server, seed=4, **fields)
+            assert cut.all(holds), fields
+            assert cut.tokens != greedy.tokens, "something is left to draw from"
+            assert not Sampled(server, seed=4, temperature=fields["temperature"]).all(holds), f"{fields} would hold without the cut"
+
+
 if __name__ == "__main__":
-    run_case([every_field_gives_the_same_bytes_in_both_modes, what_is_asked_for_is_what_comes])
+    run_case([every_field_gives_the_same_bytes_in_both_modes, what_is_asked_for_is_what_comes,
+              logit_bias_and_penalties_change_the_logits_as_defined, temperature_seed_and_the_cuts_choose_as_defined])

@@ -13,8 +13,7 @@ PROMPTS = [
 def answers(server):
     result = []
     for prompt in PROMPTS:
-        stream = server.stream(return_token_ids=True, logprobs=(True if "messages" in prompt else 2), **prompt).run()
-        assert stream.complete, stream.raw[-300:]
+        stream = server.stream(return_token_ids=True, logprobs=(True if "messages" in prompt else 2), **prompt).whole()
         scores = [c["logprobs"] for e in stream.events for c in e["choices"] if c.get("logprobs")]
         result.append((stream.text(), stream.tokens(), stream.finish(), scores))
     return result
@@ -59,9 +58,9 @@ def an_undisturbed_run_moves_exactly_the_prompts_kv_and_recomputes_nothing():
 def concurrent_streams_have_the_bytes_they_have_alone():
     with Server() as server:
         bodies = [{"prompt": f"Number {i}: the", "max_tokens": 24, "temperature": 0.8, "seed": i} for i in range(16)]
-        alone = [server.stream(**body).run().text() for body in bodies]
+        alone = [server.stream(**body).whole().text() for body in bodies]
         streams = [server.stream(**body) for body in bodies]
-        together = [stream.run().text() for stream in streams]
+        together = [stream.whole().text() for stream in streams]
         assert alone == together
         wait_for(server.idle, 5, "nothing left in use")
 
@@ -69,10 +68,10 @@ def concurrent_streams_have_the_bytes_they_have_alone():
 def a_small_pool_preempts_and_still_streams_the_same_bytes():
     bodies = [{"prompt": f"Item {i} of the long list is about", "max_tokens": 120, "temperature": 0, "ignore_eos": True} for i in range(6)]
     with Server("--kv-blocks", 400) as server:
-        want = [server.stream(**body).run().text() for body in bodies]
+        want = [server.stream(**body).whole().text() for body in bodies]
     with Server("--kv-blocks", 24, "--max-model-len", 256) as server:
         streams = [server.stream(**body) for body in bodies]
-        got = [stream.run().text() for stream in streams]
+        got = [stream.whole().text() for stream in streams]
         preempted = server.metric("vllm:num_preemptions_total")
         wait_for(server.idle, 5, "nothing left in use")
     assert got == want

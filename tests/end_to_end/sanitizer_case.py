@@ -12,7 +12,7 @@ def walk(server):
     server.complete(prompt="One two three", max_tokens=8, n=2, seed=1, logprobs=2)
     server.complete(messages=[{"role": "user", "content": "Hello"}], max_tokens=8, temperature=0)
     server.complete(prompt="echo", echo=True, logprobs=1, max_tokens=2)
-    assert server.stream(prompt="river " * 80, max_tokens=8, stop=["zzz"]).run().complete
+    server.stream(prompt="river " * 80, max_tokens=8, stop=["zzz"]).whole()
     assert server.call("POST", "/v1/completions", {"prompt": "a", "max_tokens": -1})[0] == 400
     left = server.stream(prompt="Tell me", max_tokens=400, ignore_eos=True)
     assert left.next_token()
@@ -29,8 +29,8 @@ def the_whole_path_has_no_complaint_sanitized():
                 assert stream.next_token()
                 victim = wait_for(lambda: next((n for n in server.nodes("decode") if n["running"]), None), 20, "a decode at work")
                 os.kill(victim["pid"], signal.SIGKILL)
-                assert stream.run().complete
-                wait_for(lambda: all(n["state"] == "ready" for n in server.nodes()), 60, "the dead node is back")
+                stream.whole()
+                wait_for(server.ready, 60, "the dead node is back")
             server.process.send_signal(signal.SIGTERM)
             server.process.wait(timeout=60)
             log = server.log_text()

@@ -44,7 +44,7 @@ std::string changed_file(Random& random) {
   for (std::uint64_t i = 0; i <= random.below(3); ++i) {
     auto& pair = w.pairs[random.below(w.pairs.size())];
     auto& tensor = w.tensors[random.below(w.tensors.size())];
-    switch (random.below(8)) {
+    switch (random.below(9)) {
       case 0:
         pair.type = static_cast<std::uint32_t>(random.below(14));
         pair.value = any_value(pair.type, random);
@@ -54,7 +54,8 @@ std::string changed_file(Random& random) {
       case 3: tensor.type = static_cast<std::uint32_t>(random.below(32)); break;
       case 4: tensor.dimensions.resize(random.below(6), random.below(64)); break;
       case 5: tensor.offset = static_cast<std::int64_t>(random.below(2) ? random.below(2000) * 32 : random.next()); break;
-      case 6: if (!tensor.dimensions.empty()) tensor.dimensions[0] = random.below(2) ? random.below(512) : random.next(); break;
+      case 6: tensor.offset = static_cast<std::int64_t>(random.below(4) * 32); break;   // over its neighbours, or all in one place
+      case 7: if (!tensor.dimensions.empty()) tensor.dimensions[0] = random.below(2) ? random.below(512) : random.next(); break;
       default: w.u32("general.alignment", static_cast<std::uint32_t>(8 * random.below(9)));
     }
   }

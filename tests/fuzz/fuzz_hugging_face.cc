@@ -26,6 +26,7 @@ json sentencepiece(json tokenizer) {
   tokenizer["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "\u2581"}, {"prepend_scheme", "first"}};
   tokenizer["decoder"] = nullptr;
   tokenizer["model"]["byte_fallback"] = true;
+  tokenizer["added_tokens"][0].update({{"lstrip", true}, {"rstrip", true}, {"normalized", true}, {"single_word", false}});
   return tokenizer;
 }
 

@@ -20,6 +20,8 @@ const std::vector<std::string>& seeds() {
     few.header["__metadata__"] = {{"format", "pt"}};
     out.push_back(few.header.dump());
     out.push_back("!" + few.bytes());
+    few.header["b"]["data_offsets"] = {20, 30};
+    out.push_back(few.header.dump());
     return out;
   }();
   return all;

@@ -58,7 +58,18 @@ VocabularySource sentencepiece() {
   v.unknown = 0;
   v.bos = 1;
   v.eos = {2};
-  v.add_bos = v.add_prefix_space = true;
+  v.add_bos = v.prepend_space = true;
+  return v;
+}
+
+VocabularySource metaspace() {
+  VocabularySource v = sentencepiece();
+  v.scores.clear();
+  v.merges = {{"\u2581", "a"}, {"a", "b"}, {"\u2581", "ab"}, {"h", "e"}};
+  v.prepend_space = false;
+  v.prefix_space = VocabularySource::PrefixSpace::first;
+  v.split_at_spaces = v.nfc = true;
+  v.added = {{2, true, true, false}, {static_cast<TokenId>(v.pieces.size() - 1), true, true, true}};
   return v;
 }
 
@@ -68,6 +79,7 @@ const std::vector<std::shared_ptr<const baton::Tokenizer>>& tokenizers() {
     std::vector<VocabularySource> sources;
     for (const char* name : {"smollm", "llama-bpe", "qwen2", "default"}) sources.push_back(byte_level(name));
     sources.push_back(sentencepiece());
+    sources.push_back(metaspace());
     for (const auto& source : sources) {
       auto made = baton::make_tokenizer(source);
       CHECK(made.ok(), "{}", made.error().message);
@@ -114,7 +126,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
                                               "  \r\n 1234 he'll WE'LL", "<|im_start|>user\n<|im_end|><tool>"};
   baton::Random random{seed};
   if (size < 2 || random.below(64) == 0) {
-    const std::string which(1, static_cast<char>(random.below(5)));
+    const std::string which(1, static_cast<char>(random.below(tokenizers().size())));
     return baton::fuzz::put(which + seeds[random.below(seeds.size())], data, max_size);
   }
   return LLVMFuzzerMutate(data, size, max_size);

@@ -15,6 +15,9 @@ struct Case {
   std::uint64_t duplicate_one_in;
   std::uint64_t flip_every;
   std::uint32_t blocks;
+  int kv_cuts = 0;
+  int scheduler_crashes = 0;
+  std::uint64_t fail_one_send_in = 0;
 };
 
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
@@ -50,21 +53,66 @@ RequestSpec request(Random& random, std::uint64_t id) {
   return spec;
 }
 
-// Kills `c.crashes` instances at random moments, also the last of its role; each comes back in a new life.
+// One cluster under its faults. What is broken is mended after a while, and what died comes back in a new life.
+class Disturbed {
+ public:
+  Disturbed(SimulatedCluster& cluster, const Case& c) : cluster_(cluster), case_(c), lives_(c.roles.size(), 1) {
+    cluster.net.duplicate_one_in = c.duplicate_one_in;
+    cluster.net.flip_every = c.flip_every;
+    cluster.net.fail_one_send_in = c.fail_one_send_in;
+    for (std::size_t node = 0; node < c.roles.size(); ++node) cluster.add(options_of(node, c.roles[node], 1, c));
+    pass(Milliseconds{1});
+  }
+
+  InstanceRef living(std::size_t node) const { return {InstanceId{node + 1}, Incarnation{lives_[node]}}; }
+  void pass(Duration time) { cluster_.net.run_until([] { return false; }, time); }
+  void pass_at_most_ms(std::uint64_t ms) { pass(Milliseconds{static_cast<std::int64_t>(cluster_.net.random().below(ms))}); }
+
+  void crash(std::size_t node) {
+    cluster_.crash(living(node));
+    pass_at_most_ms(20);
+    cluster_.add(options_of(node, case_.roles[node], ++lives_[node], case_));
+  }
+  void cut_kv() {
+    Random& random = cluster_.net.random();
+    const std::size_t a = random.below(case_.roles.size());
+    const std::size_t b = (a + 1 + random.below(case_.roles.size() - 1)) % case_.roles.size();
+    cluster_.net.cut_kv(living(a), living(b));
+    pass_at_most_ms(600);
+    cluster_.net.mend_kv(living(a), living(b));
+  }
+  void crash_scheduler() {
+    cluster_.crash_scheduler();
+    pass_at_most_ms(400);
+    cluster_.restart_scheduler();
+  }
+
+ private:
+  SimulatedCluster& cluster_;
+  const Case& case_;
+  std::vector<std::uint64_t> lives_;
+};
+
+// All faults of the case at random moments and in random order.
 void run(SimulatedCluster& cluster, const Case& c) {
   Random& random = cluster.net.random();
-  std::vector<std::uint64_t> lives(c.roles.size(), 1);
-  std::map<std::size_t, Instant> down;
-  for (std::size_t node = 0; node < c.roles.size(); ++node) cluster.add(options_of(node, c.roles[node], 1, c));
-  cluster.net.run_until([] { return false; }, Milliseconds{1});
+  Disturbed disturbed(cluster, c);
   for (std::uint64_t id = 1; id <= 16; ++id) cluster.start(request(random, id));
-  for (int crash = 0; crash < c.crashes && !cluster.all_over(); ++crash) {
+  int crashes = c.crashes, kv_cuts = c.kv_cuts, scheduler_crashes = c.scheduler_crashes;
+  while (crashes + kv_cuts + scheduler_crashes > 0 && !cluster.all_over()) {
     std::uint64_t events = random.below(200);
     cluster.net.run_until([&] { return events-- == 0 || cluster.all_over(); });
-    const std::size_t node = random.below(c.roles.size());
-    cluster.crash({InstanceId{node + 1}, Incarnation{lives[node]}});
-    cluster.net.run_until([] { return false; }, Milliseconds{static_cast<std::int64_t>(random.below(20))});
-    cluster.add(options_of(node, c.roles[node], ++lives[node], c));
+    const auto fault = static_cast<int>(random.below(static_cast<std::uint64_t>(crashes + kv_cuts + scheduler_crashes)));
+    if (fault < crashes) {
+      --crashes;
+      disturbed.crash(random.below(c.roles.size()));
+    } else if (fault < crashes + kv_cuts) {
+      --kv_cuts;
+      disturbed.cut_kv();
+    } else {
+      --scheduler_crashes;
+      disturbed.crash_scheduler();
+    }
   }
   cluster.net.run_until([&] { return cluster.all_over(); });
 }
@@ -98,6 +146,7 @@ class Cluster : public ::testing::TestWithParam<Case> {
   void expect_faults_were_met() const {
     EXPECT_EQ(recoveries_ > 0, GetParam().crashes > 0);
     EXPECT_EQ(rejected_ > 0, GetParam().flip_every > 0);
+    EXPECT_EQ(sends_failed_ > 0, GetParam().kv_cuts > 0 || GetParam().fail_one_send_in > 0);
     if (GetParam().blocks < 100) {
       EXPECT_GT(preemptions_, 0u);
     }
@@ -107,12 +156,11 @@ class Cluster : public ::testing::TestWithParam<Case> {
     for (std::uint64_t seed = first; seed <= last && !HasFailure(); ++seed) {
       SCOPED_TRACE(seed);
       SimulatedCluster cluster(seed, GetParam().mode);
-      cluster.net.duplicate_one_in = GetParam().duplicate_one_in;
-      cluster.net.flip_every = GetParam().flip_every;
       run(cluster, GetParam());
       expect_undisturbed(cluster);
       expect_no_leak(cluster);
       rejected_ += cluster.net.slots_rejected;
+      sends_failed_ += cluster.net.sends_failed;
       for (const auto& [id, stream] : cluster.streams()) {
         recoveries_ += stream.outcome->recoveries_prefill + stream.outcome->recoveries_decode;
       }
@@ -122,7 +170,7 @@ class Cluster : public ::testing::TestWithParam<Case> {
   }
 
  private:
-  std::uint64_t recoveries_ = 0, rejected_ = 0, preemptions_ = 0;
+  std::uint64_t recoveries_ = 0, rejected_ = 0, sends_failed_ = 0, preemptions_ = 0;
 };
 class ClusterSlow : public Cluster {};
 
@@ -139,21 +187,29 @@ const Case kCases[] = {
     {"pull_with_crashes", HandOffMode::pull, kPair, 3, 0, 0, 300},
     {"pull_four_with_crashes_and_duplicates", HandOffMode::pull, kFour, 4, 6, 0, 300},
     {"pull_four_in_little_memory_with_everything", HandOffMode::pull, kFour, 4, 6, 9, 24},
+    {"pull_with_links_cut", HandOffMode::pull, kPair, 0, 0, 0, 300, 3},
+    {"pull_with_failing_sends", HandOffMode::pull, kPair, 0, 6, 0, 300, 0, 0, 30},
+    {"pull_while_the_scheduler_comes_and_goes", HandOffMode::pull, kPair, 0, 0, 0, 300, 0, 3},
+    {"pull_four_with_all_that_can_break", HandOffMode::pull, kFour, 3, 6, 9, 40, 3, 2, 60},
     {"push", HandOffMode::push_by_layer, kPair, 0, 0, 0, 300},
     {"push_with_crashes", HandOffMode::push_by_layer, kPair, 3, 0, 0, 300},
     {"push_four_with_crashes_and_duplicates", HandOffMode::push_by_layer, kFour, 4, 6, 0, 300},
     {"push_four_in_little_memory_with_everything", HandOffMode::push_by_layer, kFour, 4, 6, 9, 24},
+    {"push_with_links_cut", HandOffMode::push_by_layer, kPair, 0, 0, 0, 300, 3},
+    {"push_with_failing_sends", HandOffMode::push_by_layer, kPair, 0, 6, 0, 300, 0, 0, 30},
+    {"push_four_with_all_that_can_break", HandOffMode::push_by_layer, kFour, 3, 6, 9, 40, 3, 2, 60},
 };
+const Case& case_named(const std::string& name) {
+  return *std::ranges::find_if(kCases, [&](const Case& c) { return name == c.name; });
+}
 const auto name_of_case = [](const auto& info) { return std::string{info.param.name}; };
 INSTANTIATE_TEST_SUITE_P(Faults, Cluster, ::testing::ValuesIn(kCases), name_of_case);
 INSTANTIATE_TEST_SUITE_P(Faults, ClusterSlow, ::testing::ValuesIn(kCases), name_of_case);
 
 TEST(SimulatedRuns, are_functions_of_their_seed) {
-  const Case& c = kCases[9];
+  const Case& c = case_named("push_four_with_all_that_can_break");
   const auto fingerprint = [&](std::uint64_t seed) {
     SimulatedCluster cluster(seed, c.mode);
-    cluster.net.duplicate_one_in = c.duplicate_one_in;
-    cluster.net.flip_every = c.flip_every;
     run(cluster, c);
     std::vector<std::uint64_t> numbers{static_cast<std::uint64_t>(cluster.net.now().ns), cluster.net.slots_rejected};
     for (const auto& node : cluster.net.nodes()) {
@@ -164,6 +220,106 @@ TEST(SimulatedRuns, are_functions_of_their_seed) {
   };
   EXPECT_EQ(fingerprint(5), fingerprint(5));
   EXPECT_NE(fingerprint(5), fingerprint(6));
+}
+
+RequestSpec long_request(std::uint64_t seed, std::uint32_t tokens) {
+  RequestSpec spec;
+  spec.id = RequestId{kChoiceStride};
+  spec.gateway = kGatewayNode;
+  for (TokenId token = 10; token < 30; ++token) spec.prompt.push_back(token);
+  spec.sampling.seed = seed;
+  spec.sampling.max_tokens = tokens;
+  spec.sampling.ignore_eos = true;
+  return spec;
+}
+
+TEST(SimulatedFaults, goes_on_with_a_stream_that_is_disturbed_far_more_often_than_an_attempt_may_fail_in_vain) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    SimulatedCluster cluster(seed, HandOffMode::pull);
+    Disturbed disturbed(cluster, case_named("pull"));
+    RequestSpec spec = long_request(seed, 150);
+    spec.max_attempts = 3;
+    cluster.start(spec);
+    auto& stream = cluster.streams().at(spec.id);
+    for (std::size_t tokens = 5; tokens < 140; tokens += 7) {
+      ASSERT_TRUE(cluster.net.run_until([&] { return stream.output[0].size() >= tokens || stream.outcome; }));
+      disturbed.crash(1);
+    }
+    ASSERT_TRUE(cluster.net.run_until([&] { return cluster.all_over(); }));
+    expect_undisturbed(cluster);
+    expect_no_leak(cluster);
+    EXPECT_GE(stream.outcome->recoveries_prefill + stream.outcome->recoveries_decode, 5 * spec.max_attempts);
+  }
+}
+
+// A hand-off that cannot happen costs a recompute, not a wait: neither for the transfer's deadline nor for another assignment.
+TEST(SimulatedFaults, does_not_stall_on_a_kv_link_that_is_down) {
+  for (const HandOffMode mode : {HandOffMode::pull, HandOffMode::push_by_layer}) {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+      SCOPED_TRACE(seed);
+      SimulatedCluster cluster(seed, mode);
+      Disturbed disturbed(cluster, case_named("pull"));
+      const Instant begin = cluster.net.now();
+      cluster.net.cut_kv(disturbed.living(0), disturbed.living(1));
+      const RequestSpec spec = long_request(seed, 40);
+      cluster.start(spec);
+      ASSERT_TRUE(cluster.net.run_until([&] { return cluster.all_over(); }));
+      EXPECT_LT(cluster.net.now() - begin, Milliseconds{100});
+      EXPECT_EQ(cluster.streams().at(spec.id).outcome->recoveries_prefill, 0u);
+      EXPECT_GT(cluster.net.sends_failed, 0u);
+      expect_undisturbed(cluster);
+      expect_no_leak(cluster);
+    }
+  }
+}
+
+TEST(SimulatedFaults, hands_off_again_once_a_kv_link_is_mended_whichever_half_comes_first) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    SimulatedCluster cluster(seed, HandOffMode::pull);
+    Disturbed disturbed(cluster, case_named("pull"));
+    cluster.net.cut_kv(disturbed.living(0), disturbed.living(1));
+    disturbed.pass(Milliseconds{500});
+    cluster.net.mend_kv(disturbed.living(0), disturbed.living(1));
+    disturbed.pass(Milliseconds{20});
+    cluster.start(long_request(seed, 40));
+    ASSERT_TRUE(cluster.net.run_until([&] { return cluster.all_over(); }));
+    expect_undisturbed(cluster);
+    for (const auto& node : cluster.net.nodes()) EXPECT_EQ(node->core.stats().recomputed_tokens, 0u);
+  }
+}
+
+TEST(SimulatedFaults, pairs_a_prefill_instance_with_the_decode_instance_that_its_kv_can_reach) {
+  const Case three{"three", HandOffMode::pull, {Role::prefill, Role::decode, Role::decode}, 0, 0, 0, 300};
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    SimulatedCluster cluster(seed, HandOffMode::pull);
+    Disturbed disturbed(cluster, three);
+    cluster.net.cut_kv(disturbed.living(0), disturbed.living(1));
+    disturbed.pass(Milliseconds{20});
+    for (std::uint64_t id = 1; id <= 8; ++id) cluster.start(request(cluster.net.random(), id));
+    ASSERT_TRUE(cluster.net.run_until([&] { return cluster.all_over(); }));
+    expect_undisturbed(cluster);
+    EXPECT_EQ(cluster.net.sends_failed, 0u);
+  }
+}
+
+// P and D live, and everybody hears them but they each other: the lease ends. The other decode instance is there.
+TEST(SimulatedFaults, avoids_the_pair_whose_control_link_is_broken_and_not_its_messenger) {
+  const Case three{"three", HandOffMode::pull, {Role::prefill, Role::decode, Role::decode}, 0, 0, 0, 300};
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    SCOPED_TRACE(seed);
+    SimulatedCluster cluster(seed, HandOffMode::pull);
+    Disturbed disturbed(cluster, three);
+    cluster.net.silent = {{disturbed.living(0), disturbed.living(1)}, {disturbed.living(1), disturbed.living(0)}};
+    RequestSpec spec = long_request(seed, 40);
+    spec.max_attempts = 2;
+    cluster.start(spec);
+    ASSERT_TRUE(cluster.net.run_until([&] { return cluster.all_over(); }));
+    expect_undisturbed(cluster);
+    EXPECT_LE(cluster.streams().at(spec.id).outcome->recoveries_decode, 1u);
+  }
 }
 
 }  // namespace

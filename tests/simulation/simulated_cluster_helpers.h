@@ -1,6 +1,6 @@
 // A whole cluster in one thread and one order of events: requests, scheduler and instances, the real cores of each, over the network of
-// fake_cluster_helpers.h. Faults: an instance dies (with all its messages to come) and may come back in a new life; messages between
-// parties arrive a second time, at any time. A run is a function of its seed.
+// fake_cluster_helpers.h. Faults: an instance dies (with all its messages to come) and may come back in a new life, so may the
+// scheduler; messages between parties arrive a second time, at any time; KV links break, alone. A run is a function of its seed.
 #pragma once
 
 #include <algorithm>
@@ -46,12 +46,13 @@ class SimulatedCluster {
     std::optional<RequestOutcome> outcome;
   };
 
-  SimulatedCluster(std::uint64_t seed, HandOffMode mode) : net(seed), scheduler_({.hand_off = mode, .seed = seed}) {
+  SimulatedCluster(std::uint64_t seed, HandOffMode mode) : net(seed), options_{.hand_off = mode, .seed = seed} {
+    scheduler_.emplace(options_);
     net.to_gateway = [this](InstanceRef to, const InstanceCommand& command) {
       if (to == kGatewayNode) from_instance(command);
     };
     net.to_scheduler = [this](const LoadReport& report) {
-      net.post({report.self, kSchedulerNode}, [this, report] { scheduler_.on(report, net.now()); });
+      tell_scheduler(report.self, [this, report] { scheduler_->on(report, net.now()); });
     };
   }
 
@@ -63,16 +64,30 @@ class SimulatedCluster {
     hello.kv.block_tokens = options.block_tokens;
     hello.max_model_len = options.max_model_len;
     hello.blocks_total = options.blocks;
-    net.post({options.self, kSchedulerNode}, [this, hello] { scheduler_.on(InstanceJoined{hello}, net.now()); });
+    hellos_[hello.self] = hello;
+    join(hello);
     net.add(options);
   }
 
   void crash(InstanceRef instance) {
     net.crash(instance);
-    net.post({instance, kSchedulerNode}, [this, instance] { scheduler_.on(InstanceLeft{instance}, net.now()); });
+    tell_scheduler(instance, [this, instance] { scheduler_->on(InstanceLeft{instance}, net.now()); });
     net.post({instance, kGatewayNode}, [this, instance] {
       for (auto& [id, stream] : streams_) on(stream, InstanceLost{instance});
     });
+  }
+
+  // With all that it knew and all that was on its way to it.
+  void crash_scheduler() {
+    scheduler_.reset();
+    ++scheduler_life_;
+  }
+  void restart_scheduler() {
+    scheduler_.emplace(options_);
+    for (const auto& node : net.nodes()) {
+      join(hellos_.at(node->options.self));
+      tell_scheduler(node->options.self, [this, report = node->core.load()] { scheduler_->on(report, net.now()); });
+    }
   }
 
   void start(RequestSpec spec) {
@@ -90,6 +105,15 @@ class SimulatedCluster {
   FakeCluster net;
 
  private:
+  // Unless it dies before the message arrives.
+  void tell_scheduler(InstanceRef from, std::function<void()> deliver) {
+    net.post({from, kSchedulerNode}, [this, life = scheduler_life_, deliver = std::move(deliver)] {
+      if (scheduler_ && life == scheduler_life_) deliver();
+    });
+  }
+  void join(const Hello& hello) {
+    tell_scheduler(hello.self, [this, hello] { scheduler_->on(InstanceJoined{hello}, net.now()); });
+  }
   Stream* owner_of(RequestKey key) {
     const auto found = streams_.find(RequestId{key.request.value - key.request.value % kChoiceStride});
     return found == streams_.end() ? nullptr : &found->second;
@@ -116,10 +140,10 @@ class SimulatedCluster {
     stream.core.check_invariants();
   }
   void carry_out(Stream&, const SendAssign& c) {
-    net.post({kGatewayNode, kSchedulerNode}, [this, c] { answer(scheduler_.on(kGatewayNode, c.message, net.now())); });
+    tell_scheduler(kGatewayNode, [this, c] { answer(scheduler_->on(kGatewayNode, c.message, net.now())); });
   }
   void carry_out(Stream&, const SendEnded& c) {
-    net.post({kGatewayNode, kSchedulerNode}, [this, c] { answer(scheduler_.on(kGatewayNode, c.message, net.now())); });
+    tell_scheduler(kGatewayNode, [this, c] { answer(scheduler_->on(kGatewayNode, c.message, net.now())); });
   }
   template <class Message>
   void carry_out(Stream& stream, const SendToInstance<Message>& c) {
@@ -141,7 +165,7 @@ class SimulatedCluster {
   }
 
   void answer(const SchedulerCommands& commands) {
-    scheduler_.check_invariants();
+    scheduler_->check_invariants();
     for (const SchedulerCommand& command : commands) {
       net.post({kSchedulerNode, kGatewayNode}, [this, command] {
         std::visit([this](const auto& c) { if (Stream* stream = owner_of(c.message.key)) on(*stream, c.message); }, command);
@@ -149,7 +173,10 @@ class SimulatedCluster {
     }
   }
 
-  SchedulerCore scheduler_;
+  SchedulerOptions options_;
+  std::optional<SchedulerCore> scheduler_;           // nothing: it is away
+  std::uint64_t scheduler_life_ = 0;
+  std::map<InstanceRef, Hello> hellos_;
   std::map<RequestId, Stream> streams_;
 };
 

@@ -3,10 +3,13 @@
 
 A rule is a function that yields (file, line, message). Files are those git tracks, or all where there is no git.
 """
+import ast
 import os
 import re
 import subprocess
 import sys
+
+import cc_functions
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SOURCE = (".h", ".cc", ".cu", ".inl")
@@ -25,7 +28,7 @@ ALLOWED = {
     "actors": ([UCX, CUDA, SIMD, MSGPACK], ["actors", "runtime", "kernels", "transport"]),
 }
 HTTP_HOME = "actors/gateway/"
-NO_CAF_IN_ACTORS = ("actors/gateway/", )
+NO_CAF = ("actors/gateway/", "actors/instance/", "actors/network/")     # built without CAF too, for ThreadSanitizer
 
 
 def files(*suffixes):
@@ -40,20 +43,54 @@ def files(*suffixes):
 
 def lines(name):
     with open(os.path.join(ROOT, name), encoding="utf-8") as file:
-        return file.read().split("\n")
+        return file.read().splitlines()
+
+
+def scripts():
+    """(name, language) of every shell and Python script: by suffix, or by the #! line where there is none."""
+    for name in files(""):
+        suffix = os.path.splitext(name)[1]
+        if suffix in (".py", ".sh"):
+            yield name, {".py": "python", ".sh": "shell"}[suffix]
+        elif not suffix:
+            with open(os.path.join(ROOT, name), "rb") as file:
+                first = file.readline()
+            if first.startswith(b"#!"):
+                yield name, "python" if b"python" in first else "shell"
+
+
+def code():
+    """Everything that is written in lines of bounded length."""
+    return sorted({*files(*SOURCE), *(name for name, _ in scripts())})
+
+
+def included(line):
+    match = re.match(r'\s*#\s*include\s*([<"])([^>"]+)[>"]', line)
+    return match.groups() if match else ("", "")
+
+
+def with_caf():
+    """Files of actors/ that include CAF, themselves or through others."""
+    paths = {name: {included(line)[1] for line in lines(name)} for name in files(*SOURCE) if name.startswith("actors/")}
+    found = {name for name in paths if any(re.match(CAF, path) for path in paths[name])}
+    while more := {name for name in paths if paths[name] & found} - found:
+        found |= more
+    return found
 
 
 def includes():
+    caf = with_caf()
     for name in files(*SOURCE):
         top = name.split("/")[0]
         if top not in ALLOWED:
             continue
         forbidden, folders = ALLOWED[top]
         for number, line in enumerate(lines(name), 1):
-            match = re.match(r'\s*#\s*include\s*([<"])([^>"]+)[>"]', line)
-            if not match:
+            quote, path = included(line)
+            if not quote:
                 continue
-            quote, path = match.groups()
+            if name.startswith(NO_CAF) and (re.match(CAF, path) or path in caf):
+                yield name, number, f"no CAF in {', '.join(NO_CAF)}, not even through {path}"
             if quote == '"':
                 if not os.path.isfile(os.path.join(ROOT, path)):
                     yield name, number, f'project includes are written from the root: "{path}" is not there'
@@ -65,8 +102,6 @@ def includes():
                     yield name, number, f"<{path}> has its home elsewhere than {top}/"
             if re.match(HTTP, path) and not name.startswith((HTTP_HOME, "actors/cli/")):
                 yield name, number, f"HTTP lives in {HTTP_HOME} and actors/cli/"
-            if re.match(CAF, path) and name.startswith(NO_CAF_IN_ACTORS):
-                yield name, number, "the HTTP side knows no CAF: go through actors/gateway/backend.h"
 
 
 def pure_core():
@@ -81,7 +116,7 @@ def pure_core():
 
 
 def length():
-    for name in files(*SOURCE, ".py", ".sh"):
+    for name in code():
         limit = 600 if name.startswith(("kernels/", "tests/kernels/")) else 400
         count = len(lines(name))
         if count > limit:
@@ -89,33 +124,47 @@ def length():
 
 
 def functions():
-    """A body that starts with a line at column 0 ending in '{' (not a type or namespace) and ends at '}' in column 0."""
-    for name in files(".h", ".cc", ".cu"):
-        start = None
-        for number, line in enumerate(lines(name), 1):
-            if start is None and line and not line[0].isspace() and line.endswith("{") and "(" in line + "(" and not re.match(
-                    r"(namespace|struct|class|enum|union|extern|typedef|constexpr .*=|const .*=|static const|inline constexpr|template|#|//)", line):
-                start = number
-            elif start is not None and line.startswith("}"):
-                if number - start > 72 and not line.startswith("};"):
-                    yield name, start, f"a function of {number - start} lines; under 70"
-                start = None
+    """From the signature's first line to the closing brace, or a Python function's last line."""
+    found = [(name, list(cc_functions.functions("\n".join(lines(name))))) for name in files(*SOURCE)]
+    for name, language in scripts():
+        if language == "python":
+            tree = ast.parse("\n".join(lines(name)), name)
+            found.append((name, [(node.name, node.lineno, node.end_lineno) for node in ast.walk(tree)
+                                 if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]))
+    for name, bodies in found:
+        for function, first, last in bodies:
+            if last - first + 1 > 70:
+                yield name, first, f"{function} has {last - first + 1} lines; 70 at most"
+
+
+# First folders of absolute paths that every machine has, that URLs begin with, or that stand for one: any other is one machine's.
+EVERYWHERE = ("dev", "proc", "sys", "usr", "etc", "bin", "var", "srv", "v1", "nowhere")
+ABSOLUTE = re.compile(r"""(?<![\w.$})~*/:<>\\-])/([A-Za-z][\w.-]+)/[\w.{-]""")
+APPENDED = re.compile(r"""\+ ?["']$|^\s+["']$""")              # what follows is added to a path, on this line or the one before
+SHARED = re.compile(r"(?<![\w/])(\.\./)*shared[/]")
+OPEN_WORK = re.compile(r"\b(TO[D]O|FI[X]ME|XX[X]|HA[C]K)\b")
+
+
+def machine_paths(line):
+    """What a line names that is on one machine only."""
+    for match in ABSOLUTE.finditer(line):
+        if match[1] not in EVERYWHERE and not APPENDED.search(line[:match.start()]):
+            yield f"/{match[1]}/"
+    if SHARED.search(line) and "BATON_SHARED" not in line:
+        yield "shared"
 
 
 def text():
-    marker = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
-    private = re.compile(r"/work/|/tmp/m/|\.\./shared|golden/smollm2/README")
-    for name in files(*SOURCE, ".py", ".sh", ".txt", ".md", ".yaml", ".json", ".run"):
-        if name == "tests/tidy/tidy.py":
-            continue
+    bounded = set(code())
+    for name in sorted(bounded | set(files(".txt", ".md", ".yaml", ".json"))):
         for number, line in enumerate(lines(name), 1):
-            if marker.search(line):
+            if OPEN_WORK.search(line):
                 yield name, number, "work left open: do it or drop it"
-            if private.search(line) and name != ".ci/run":
-                yield name, number, "a path of one machine"
+            for path in machine_paths(line):
+                yield name, number, f"{path} is a path of one machine"
             if line != line.rstrip():
                 yield name, number, "trailing white space"
-            if len(line) > 140 and name.endswith(SOURCE):
+            if len(line) > 140 and name in bounded:
                 yield name, number, f"{len(line)} columns; 140 at most"
         if name.endswith(".h") and "#pragma once" not in lines(name):
             yield name, 1, "no #pragma once"
@@ -129,12 +178,23 @@ def top_level():
             yield entry, 1, "the top level holds the house's folders only"
 
 
+FOLDERS = r"(?:actors|kernels|transport|runtime|configs|tests|examples|docs|\.ci)/"
+IN_QUOTES = re.compile(rf"`({FOLDERS}[\w./-]+|[\w-]+\.(?:h|cc|py|sh))`")
+IN_COMMENT = re.compile(rf"(?<![\w./-])({FOLDERS}[\w./-]*\w\.(?:h|cc|py|sh)|\w+\.(?:h|cc|py|sh))\b(?!\.)")
+
+
 def documents():
-    """Files and folders that a document names in back quotes exist."""
-    for name in files(".md"):
+    """The files that documents name in back quotes, and comments in plain words, are there: at their path, or anywhere by a bare name."""
+    known = {os.path.basename(name) for name in files("")}
+    for name in sorted({*files(".md"), *code()}):
+        comment = re.compile(r"//(.*)" if name.endswith(SOURCE) else r"(?:^|\s)#(.*)")
         for number, line in enumerate(lines(name), 1):
-            for path in re.findall(r"`((?:actors|kernels|transport|runtime|configs|tests|examples|docs)/[\w./-]+)`", line):
-                if not os.path.exists(os.path.join(ROOT, path)):
+            if name.endswith(".md"):
+                mentioned = IN_QUOTES.findall(line)
+            else:
+                mentioned = [path for part in comment.findall(line) for path in IN_COMMENT.findall(part)]
+            for path in mentioned:
+                if not (os.path.exists(os.path.join(ROOT, path)) if "/" in path else path in known):
                     yield name, number, f"{path} is not there"
 
 

@@ -119,6 +119,18 @@ TYPED_TEST(FabricEndings, an_address_where_nobody_answers_fails_the_peer_and_its
   EXPECT_EQ(this->completions(*p, 7), std::vector<bool>{true});
 }
 
+TYPED_TEST(FabricEndings, says_when_a_peer_is_ready_and_again_after_a_break) {
+  auto p = this->world.node(1), d = this->world.node(2);
+  p->connect_to(*d);
+  ASSERT_TRUE(this->world.until([&] { return p->heard.peers_ready[2] == 1; }));
+  p->connect_to(*d);                                         // it stands already
+  (*d)->disconnect(1);
+  ASSERT_TRUE(this->world.until([&] { return p->heard.peers_failed.contains(2); }));
+  p->connect_to(*d);
+  ASSERT_TRUE(this->world.until([&] { return p->heard.peers_ready[2] == 2; }));
+  EXPECT_EQ(this->world.look([&] { return d->heard.peers_ready.size(); }), 0u) << "it made no connection itself";
+}
+
 TYPED_TEST(FabricEndings, sends_to_a_peer_never_connected_fail) {
   auto p = this->world.node(1);
   SlotArena source(kBlocks);

@@ -35,6 +35,7 @@ class Recorder : public FabricListener {
   std::vector<std::tuple<Transfer, std::uint32_t, RejectReason>> rejected;
   std::map<Transfer, std::vector<std::string>> failed;
   std::map<Transfer, std::vector<bool>> sends_complete;                  // each report: failed?
+  std::map<PeerId, std::size_t> peers_ready;                             // how often
   std::map<PeerId, std::vector<std::string>> peers_failed;
 
   std::size_t landed_of(Transfer transfer) const {
@@ -57,6 +58,9 @@ class Recorder : public FabricListener {
   }
   void on_sends_complete(Transfer transfer, bool had_failed) override {
     tell([&] { sends_complete[transfer].push_back(had_failed); });
+  }
+  void on_peer_ready(PeerId peer) override {
+    tell([&] { ++peers_ready[peer]; });
   }
   void on_peer_failed(PeerId peer, const std::string& why) override {
     tell([&] { peers_failed[peer].push_back(why); });

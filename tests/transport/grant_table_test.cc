@@ -100,6 +100,22 @@ TEST_F(GrantTableTest, random_headers_never_write_outside_the_slots) {
   }
 }
 
+// Anyone may name a transfer: only its own sender can be said to have got it wrong.
+TEST_F(GrantTableTest, rejects_whatever_a_stranger_sends_as_no_grant) {
+  const SlotShape shape{.slots = 1, .run_bytes = 5000, .stride_bytes = 5000, .runs = 1};
+  SlotArena source(shape), target(shape);
+  source.fill(1);
+  table.add({1, kPeer, target.all(), kNever}, 0);
+  auto sent = piece(source.slot(0), 0, 0, 5000);
+  const std::vector<std::byte> shorter(4999);
+  EXPECT_EQ(table.land(kPeer + 1, sent.first, sent.second).rejected.at(0).second, RejectReason::no_grant);
+  EXPECT_EQ(table.land(kPeer + 1, sent.first, shorter).rejected.at(0).second, RejectReason::no_grant);
+  EXPECT_EQ(table.land(kPeer, sent.first, shorter).rejected.at(0).second, RejectReason::malformed);
+  sent.first.transfer = 2;
+  EXPECT_EQ(table.land(kPeer, sent.first, shorter).rejected.at(0).second, RejectReason::no_grant);
+  EXPECT_TRUE(target.untouched(0));
+}
+
 TEST_F(GrantTableTest, gives_back_exactly_what_expired_or_belonged_to_a_peer) {
   SlotArena target({});
   table.add({1, 10, target.all(), 100}, 0);

@@ -9,7 +9,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -28,6 +27,7 @@ class Deaf : public FabricListener {
   void on_slot_rejected(Transfer, std::uint32_t, RejectReason) override {}
   void on_transfer_failed(Transfer, const std::string&) override {}
   void on_sends_complete(Transfer, bool) override {}
+  void on_peer_ready(PeerId) override {}
   void on_peer_failed(PeerId, const std::string&) override {}
 };
 
@@ -66,22 +66,6 @@ class PeerEnvironment : public testing::Environment {
     if (const char* told = std::getenv(kVariable)) be_a_peer(told);
   }
 };
-#ifdef __SANITIZE_THREAD__
-// UCX patches madvise and calls pthread_rwlock_rdlock from it, also when the C library ends a thread whose sanitizer state is gone
-// already: a crash. It reads this variable when it is loaded, so the program starts once more with it.
-const bool kWithoutMemoryEvents = [] {
-  if (setenv("UCX_MEM_EVENTS", "n", 0) != 0 || std::getenv("BATON_TEST_STARTED_ANEW") != nullptr) return false;
-  setenv("BATON_TEST_STARTED_ANEW", "1", 1);
-  std::ifstream file("/proc/self/cmdline");
-  std::vector<std::string> words;
-  for (std::string word; std::getline(file, word, '\0');) words.push_back(word);
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  execv("/proc/self/exe", arguments.data());
-  return false;
-}();
-#endif
 
 const testing::Environment* const kEnvironment = testing::AddGlobalTestEnvironment(new PeerEnvironment);
 

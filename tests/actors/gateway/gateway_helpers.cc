@@ -113,6 +113,23 @@ std::vector<RequestId> ScriptedBackend::cancelled() const {
   return cancelled_;
 }
 
+struct HeldRequests::Sinks {
+  std::mutex mutex;
+  std::vector<std::shared_ptr<RequestSink>> held;      // guarded
+};
+
+HeldRequests::HeldRequests(ScriptedBackend& backend) : sinks_(std::make_shared<Sinks>()) {
+  backend.script = [sinks = sinks_](const RequestSpec&, std::shared_ptr<RequestSink> sink) {
+    const std::scoped_lock lock(sinks->mutex);
+    sinks->held.push_back(std::move(sink));
+  };
+}
+
+std::vector<std::shared_ptr<RequestSink>> HeldRequests::all() const {
+  const std::scoped_lock lock(sinks_->mutex);
+  return sinks_->held;
+}
+
 EmitToken token_event(std::uint32_t choice, char letter, std::string finish) {
   EmitToken event;
   event.choice = choice;
@@ -144,7 +161,9 @@ Client::Client(std::uint16_t port) {
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) throw std::runtime_error("connect");
+  if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return;
+  close();
+  throw std::runtime_error("connect");
 }
 
 Client::~Client() { close(); }
@@ -240,12 +259,21 @@ GatewayTest::GatewayTest(std::function<void(HttpOptions&)> change) : backend_(st
   options.port = 0;
   options.model_id = "tiny";
   options.model_aliases = {"alias"};
-  options.model_path = "/models/tiny";
+  options.model_path = "/srv/models/tiny";
   options.max_model_len = 64;
   if (change) change(options);
   server_ = std::make_unique<HttpServer>(options, backend_, std::make_shared<ChatModel>(), std::make_shared<ByteTokenizer>());
   const Status started = server_->start();
   if (!started.ok()) throw std::runtime_error(started.error().message);
+}
+
+bool GatewayTest::refuses_connections() {
+  try {
+    client();
+    return false;
+  } catch (const std::runtime_error&) {
+    return true;
+  }
 }
 
 Reply GatewayTest::post(const std::string& path, const std::string& body) {

@@ -52,6 +52,18 @@ class ScriptedBackend : public Backend {
   std::vector<RequestId> cancelled_;
 };
 
+// Requests of the backend that get no answer but what the test gives their sinks.
+class HeldRequests {
+ public:
+  explicit HeldRequests(ScriptedBackend& backend);
+  std::vector<std::shared_ptr<RequestSink>> all() const;
+  RequestSink& last() const { return *all().back(); }
+
+ private:
+  struct Sinks;
+  std::shared_ptr<Sinks> sinks_;               // the script's, too
+};
+
 EmitToken token_event(std::uint32_t choice, char letter, std::string finish = "");
 RequestOutcome good_outcome(std::uint32_t prompt, std::uint32_t completion);
 RequestOutcome bad_outcome(ErrorCode code, std::string message, std::uint32_t retry_after_s = 0);
@@ -87,6 +99,7 @@ class GatewayTest {
   ScriptedBackend& backend() { return *backend_; }
   HttpServer& server() { return *server_; }
   Client client() { return Client(server_->port()); }
+  bool refuses_connections();                  // it listens no more
   Reply post(const std::string& path, const std::string& body);
   Reply get(const std::string& path);
 

@@ -2,8 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+
 #include <filesystem>
-#include <mutex>
 #include <thread>
 
 #include <nlohmann/json.hpp>
@@ -28,9 +29,42 @@ TEST(Http, lists_the_model_with_id_and_root) {
   GatewayTest test;
   const json model = json::parse(test.get("/v1/models").body)["data"][0];
   EXPECT_EQ(model["id"], "tiny");
-  EXPECT_EQ(model["root"], "/models/tiny");
+  EXPECT_EQ(model["root"], "/srv/models/tiny");
   EXPECT_EQ(model["object"], "model");
   EXPECT_EQ(model["max_model_len"], 64);
+}
+
+TEST(Http, tells_when_the_model_was_loaded_whoever_asks_and_whenever) {
+  GatewayTest test;
+  const json first = json::parse(test.get("/v1/models").body)["data"][0]["created"];
+  EXPECT_GT(first.get<std::int64_t>(), 0);
+  const auto second_passed = [&, begun = std::chrono::system_clock::now()] {
+    return std::chrono::system_clock::now() - begun > std::chrono::milliseconds(1100);
+  };
+  ASSERT_TRUE(eventually(second_passed));
+  EXPECT_EQ(json::parse(test.get("/v1/models").body)["data"][0]["created"], first);
+}
+
+TEST(Http, shows_one_model_by_each_of_its_names) {
+  GatewayTest test([](HttpOptions& o) { o.model_aliases = {"org/alias"}; });
+  for (const char* path : {"/v1/models/tiny", "/v1/models/org/alias", "/v1/models/org%2Falias"}) {
+    const Reply reply = test.get(path);
+    EXPECT_EQ(reply.status, 200u) << path;
+    EXPECT_EQ(json::parse(reply.body)["id"], "tiny") << path;
+    EXPECT_EQ(json::parse(reply.body)["object"], "model") << path;
+  }
+  const Reply other = test.get("/v1/models/other");
+  EXPECT_EQ(other.status, 404u);
+  EXPECT_EQ(json::parse(other.body)["error"]["code"], "model_not_found");
+  EXPECT_EQ(test.post("/v1/models/tiny", "{}").status, 405u);
+  EXPECT_THAT(test.get("/metrics").body, testing::HasSubstr("path=\"/v1/models/{id}\""));
+}
+
+TEST(Http, takes_the_absolute_form_of_a_target) {
+  GatewayTest test;
+  EXPECT_EQ(test.get("http://test/live").status, 200u);
+  EXPECT_EQ(test.get("HTTP://test:8000/live?a=http://b/c").status, 200u);
+  EXPECT_EQ(test.get("http://test").status, 404u);
 }
 
 TEST(Http, answers_unknown_paths_and_methods_as_it_should) {
@@ -75,7 +109,39 @@ TEST(Http, returns_the_clients_request_id_and_never_a_forged_header) {
   GatewayTest test;
   Client client = test.client();
   client.post("/v1/completions", R"({"prompt":"a"})", "X-Request-ID: abc-1\r\n");
-  EXPECT_EQ(client.read().headers.at("x-request-id"), "abc-1");
+  const Reply plain = client.read();
+  EXPECT_EQ(plain.headers.at("x-request-id"), "abc-1");
+  // A line's end, also as a folded line and by itself, and every other control character.
+  std::vector<std::string> forged{"a\r\nSet-Cookie: b", "a\r\n Set-Cookie: b", "a\r\n\tSet-Cookie: b"};
+  for (int c = 0; c < 0x20; ++c) forged.push_back(std::string{"a"} + static_cast<char>(c) + "Set-Cookie: b");
+  forged.push_back("a\x7fSet-Cookie: b");
+  for (const std::string& id : forged) {
+    Client forger = test.client();
+    forger.post("/v1/completions", R"({"prompt":"a"})", "X-Request-ID: " + id + "\r\n");
+    const Reply reply = forger.read();
+    EXPECT_TRUE(reply.complete);
+    EXPECT_FALSE(reply.headers.contains("set-cookie")) << testing::PrintToString(id);
+    if (reply.status != 400u) {
+      EXPECT_EQ(reply.status, 200u) << testing::PrintToString(id);
+      EXPECT_EQ(reply.headers.size(), plain.headers.size()) << testing::PrintToString(id);
+      for (const char c : reply.headers.at("x-request-id")) EXPECT_TRUE(c >= 0x20 && c < 0x7f) << testing::PrintToString(id);
+    }
+  }
+}
+
+TEST(Http, returns_the_clients_request_id_with_every_answer) {
+  GatewayTest test([](HttpOptions& o) { o.max_body_bytes = 2048; });
+  const std::pair<const char*, std::string> requests[] = {
+      {"GET /live", ""}, {"GET /v1/models", ""}, {"GET /metrics", ""}, {"GET /nowhere", ""}, {"DELETE /live", ""},
+      {"POST /tokenize", R"({"prompt":"a"})"}, {"POST /v1/completions", R"({"prompt":"a","stream":true})"},
+      {"POST /v1/completions", "{"}, {"POST /v1/completions", std::string(4096, ' ')}};
+  for (const auto& [line, body] : requests) {
+    Client client = test.client();
+    const std::string head = std::string(line) + " HTTP/1.1\r\nX-Request-ID: id-7\r\n";
+    client.send(head + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+    EXPECT_EQ(client.read().headers["x-request-id"], "id-7") << line << " " << body.substr(0, 40);
+  }
+  EXPECT_FALSE(test.get("/live").headers.contains("x-request-id"));
 }
 
 TEST(Http, bounds_header_and_body) {
@@ -113,12 +179,7 @@ TEST(Http, survives_bytes_that_are_no_http) {
 
 TEST(Http, cancels_the_request_of_a_client_that_goes_away) {
   GatewayTest test;
-  std::shared_ptr<RequestSink> held;
-  std::mutex mutex;
-  test.backend().script = [&](const RequestSpec&, std::shared_ptr<RequestSink> sink) {
-    const std::scoped_lock lock(mutex);
-    held = std::move(sink);
-  };
+  HeldRequests held(test.backend());
   for (const char* body : {R"({"prompt":"a","stream":true})", R"({"prompt":"a"})"}) {
     const std::size_t before = test.backend().cancelled().size();
     Client client = test.client();
@@ -127,8 +188,7 @@ TEST(Http, cancels_the_request_of_a_client_that_goes_away) {
     client.close();
     EXPECT_TRUE(eventually([&] { return test.backend().cancelled().size() == before + 1; })) << body;
     EXPECT_EQ(test.backend().cancelled().back(), test.backend().submitted().back().id);
-    const std::scoped_lock lock(mutex);
-    held->on_outcome(bad_outcome(ErrorCode::cancelled, "the client went away"));
+    held.last().on_outcome(bad_outcome(ErrorCode::cancelled, "the client went away"));
   }
 }
 
@@ -153,6 +213,13 @@ TEST(Http, gives_up_on_a_client_that_does_not_read) {
   EXPECT_TRUE(eventually([&] { return test.backend().cancelled().size() == 1; }));
 }
 
+TEST(Http, takes_a_long_event_for_no_sign_that_the_client_does_not_read) {
+  GatewayTest test([](HttpOptions& o) { o.max_unsent_bytes = 64; o.max_model_len = 8192; });
+  Client client = test.client();
+  client.post("/v1/completions", R"({"prompt":")" + std::string(8000, 'a') + R"(","echo":true,"stream":true})");
+  EXPECT_TRUE(client.read().complete);
+}
+
 TEST(Http, ends_connections_that_are_slow_or_idle) {
   GatewayTest test([](HttpOptions& o) { o.idle_timeout = Milliseconds{50}; o.read_timeout = Milliseconds{50}; });
   Client idle = test.client();
@@ -164,12 +231,7 @@ TEST(Http, ends_connections_that_are_slow_or_idle) {
 
 TEST(Http, bounds_connections_and_requests_in_flight) {
   GatewayTest test([](HttpOptions& o) { o.max_connections = 3; o.max_requests = 1; });
-  std::shared_ptr<RequestSink> held;
-  std::mutex mutex;
-  test.backend().script = [&](const RequestSpec&, std::shared_ptr<RequestSink> sink) {
-    const std::scoped_lock lock(mutex);
-    held = std::move(sink);
-  };
+  HeldRequests held(test.backend());
   Client first = test.client();
   first.post("/v1/completions", R"({"prompt":"a"})");
   ASSERT_TRUE(eventually([&] { return test.backend().submitted().size() == 1; }));
@@ -183,28 +245,32 @@ TEST(Http, bounds_connections_and_requests_in_flight) {
   EXPECT_EQ(third.read().status, 200u);
   Client fourth = test.client();
   EXPECT_EQ(fourth.read().status, 503u);
-  const std::scoped_lock lock(mutex);
-  held->on_outcome(good_outcome(1, 0));
+  held.last().on_outcome(good_outcome(1, 0));
+}
+
+// Both ends of a connection are in this process: a thousand take over two thousand descriptors, more than the usual soft limit.
+void allow_many_descriptors() {
+  rlimit limit{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+  limit.rlim_cur = limit.rlim_max;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+  ASSERT_GE(limit.rlim_cur, 2200u) << "the hard limit of descriptors (ulimit -Hn) is too low for this test";
 }
 
 TEST(Http, holds_a_thousand_streams_without_a_thousand_threads) {
+  ASSERT_NO_FATAL_FAILURE(allow_many_descriptors());
   GatewayTest test;
-  std::vector<std::shared_ptr<RequestSink>> sinks;
-  std::mutex mutex;
-  test.backend().script = [&](const RequestSpec&, std::shared_ptr<RequestSink> sink) {
-    const std::scoped_lock lock(mutex);
-    sinks.push_back(std::move(sink));
-  };
+  HeldRequests held(test.backend());
   std::vector<std::unique_ptr<Client>> clients;
   for (int i = 0; i < 1000; ++i) {
     clients.push_back(std::make_unique<Client>(test.server().port()));
     clients.back()->post("/v1/completions", R"({"prompt":"a","stream":true})");
   }
-  ASSERT_TRUE(eventually([&] { const std::scoped_lock lock(mutex); return sinks.size() == 1000; }));
+  ASSERT_TRUE(eventually([&] { return held.all().size() == 1000; }));
   std::size_t threads = 0;
   for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) ++threads;
   EXPECT_LE(threads, 8u);
-  for (const auto& sink : sinks) {
+  for (const auto& sink : held.all()) {
     sink->on_token(token_event(0, 'x', "length"));
     sink->on_outcome(good_outcome(1, 1));
   }
@@ -215,10 +281,6 @@ TEST(Http, holds_a_thousand_streams_without_a_thousand_threads) {
 
 TEST(Http, refuses_a_busy_port_by_name) {
   GatewayTest test;
-  HttpOptions options;
-  options.port = test.server().port();
-  options.chat_template = "chatml";
-  GatewayTest other;                           // its model and tokenizer are as good
   try {
     GatewayTest busy([&](HttpOptions& o) { o.port = test.server().port(); });
     FAIL() << "a second server on the same port started";
@@ -229,24 +291,20 @@ TEST(Http, refuses_a_busy_port_by_name) {
 
 TEST(Http, finishes_streams_when_it_drains) {
   GatewayTest test;
-  std::shared_ptr<RequestSink> held;
-  std::mutex mutex;
-  test.backend().script = [&](const RequestSpec&, std::shared_ptr<RequestSink> sink) {
-    const std::scoped_lock lock(mutex);
-    held = std::move(sink);
-    held->on_token(token_event(0, 'a'));
-  };
+  HeldRequests held(test.backend());
   Client client = test.client();
   client.post("/v1/completions", R"({"prompt":"a","stream":true})");
+  ASSERT_TRUE(eventually([&] { return held.all().size() == 1; }));
+  held.last().on_token(token_event(0, 'a'));
   client.read_until("\"a\"");
-  std::thread ending([&] {
-    const std::scoped_lock lock(mutex);
-    held->on_token(token_event(0, 'b', "length"));
-    held->on_outcome(good_outcome(1, 2));
-  });
-  test.server().drain_and_stop(Milliseconds{10000});
-  ending.join();
-  EXPECT_TRUE(client.read().complete);
+  std::thread draining([&] { test.server().drain_and_stop(Milliseconds{60000}); });
+  EXPECT_TRUE(eventually([&] { return test.refuses_connections(); }));
+  held.last().on_token(token_event(0, 'b', "length"));
+  held.last().on_outcome(good_outcome(1, 2));
+  const Reply reply = client.read();
+  draining.join();
+  EXPECT_TRUE(reply.complete);
+  EXPECT_THAT(reply.body, testing::HasSubstr("\"b\""));
 }
 
 TEST(Http, tokenizes_and_back) {
@@ -255,7 +313,8 @@ TEST(Http, tokenizes_and_back) {
   const json plain = json::parse(test.post("/tokenize", R"({"prompt":"<|im_end|>","parse_special":false})").body);
   EXPECT_EQ(plain["count"], 10);
   EXPECT_EQ(plain["max_model_len"], 64);
-  EXPECT_EQ(json::parse(test.post("/tokenize", R"({"messages":[{"role":"user","content":"a"}],"add_generation_prompt":false})").body)["tokens"][0], 256);
+  const char* chat = R"({"messages":[{"role":"user","content":"a"}],"add_generation_prompt":false})";
+  EXPECT_EQ(json::parse(test.post("/tokenize", chat).body)["tokens"][0], 256);
   EXPECT_EQ(json::parse(test.post("/detokenize", R"({"tokens":[97,257]})").body)["prompt"], "a<|im_end|>");
   EXPECT_EQ(test.post("/detokenize", R"({"tokens":[999]})").status, 400u);
   EXPECT_EQ(test.post("/tokenize", R"({})").status, 400u);
@@ -265,14 +324,18 @@ TEST(Http, shows_metrics_and_the_cluster) {
   GatewayTest test;
   test.post("/v1/completions", R"({"prompt":"abcd"})");
   const std::string metrics = test.get("/metrics").body;
-  for (const char* line : {"baton:kv_bytes_received_total{transport=\"ucx\"", "vllm:time_to_first_token_seconds_count{model_name=\"tiny\",engine=\"gateway\"} 1\n",
-                           "vllm:generation_tokens_total{model_name=\"tiny\",engine=\"gateway\"} 3\n", "vllm:prompt_tokens_total{model_name=\"tiny\",engine=\"gateway\"} 4\n",
-                           "baton:recoveries_total{phase=\"decode\"} 0\n", "baton:kv_blocks_rejected_total{reason=\"digest\"", "baton:recomputed_tokens_total{"}) {
+  for (const char* line : {"baton:kv_bytes_received_total{transport=\"ucx\"",
+                           "vllm:time_to_first_token_seconds_count{model_name=\"tiny\",engine=\"gateway\"} 1\n",
+                           "vllm:generation_tokens_total{model_name=\"tiny\",engine=\"gateway\"} 3\n",
+                           "vllm:prompt_tokens_total{model_name=\"tiny\",engine=\"gateway\"} 4\n",
+                           "baton:recoveries_total{phase=\"decode\"} 0\n", "baton:kv_blocks_rejected_total{reason=\"digest\"",
+                           "baton:recomputed_tokens_total{"}) {
     EXPECT_THAT(metrics, testing::HasSubstr(line));
   }
   const json cluster = json::parse(test.get("/cluster").body);
   const json node = cluster["nodes"][0];
-  for (const char* key : {"name", "role", "pid", "incarnation", "address", "state", "running", "waiting", "blocks_total", "blocks_used", "blocks_leased"}) {
+  for (const char* key : {"name", "role", "pid", "incarnation", "address", "state", "running", "waiting", "blocks_total",
+                          "blocks_used", "blocks_leased"}) {
     EXPECT_TRUE(node.contains(key)) << key;
   }
   EXPECT_EQ(cluster["requests"], (json{{"running", 0}, {"waiting", 0}}));

@@ -214,6 +214,15 @@ TEST(Membership, refuses_who_is_not_in_the_file_or_has_another_order_of_it) {
   EXPECT_EQ(d.on(HelloArrived{hello("p")}), (Lines{"refuse p", "report p"})) << "d dials p";
 }
 
+// A clock may be set back before a restart: what counts is whether the other life is there.
+TEST(Membership, takes_an_older_incarnation_once_the_newer_one_is_down) {
+  TestNode p{"p", kPair};
+  EXPECT_EQ(p.on(HelloArrived{hello("d", 5)}), (Lines{"answer d #1", "admit d5 #1"}));
+  EXPECT_EQ(p.on(HelloArrived{hello("d", 3)}), (Lines{"refuse d"})) << "two processes of one name";
+  EXPECT_EQ(p.on(LinkDown{"d", 1, "closed"}), (Lines{"goodbye d", "lose d5 #1", "close d #1"}));
+  EXPECT_EQ(p.on(HelloArrived{hello("d", 3)}), (Lines{"answer d #2", "admit d3 #2"}));
+}
+
 TEST(Membership, asks_of_gateway_and_scheduler_no_kv) {
   TestNode g{"g"}, s{"s"};
   Hello other = hello("d");
@@ -223,6 +232,19 @@ TEST(Membership, asks_of_gateway_and_scheduler_no_kv) {
   other.kv.model_fingerprint = 99;
   other.self.incarnation = {2};
   EXPECT_EQ(g.on(HelloArrived{other}).front(), "refuse d") << "a gateway's tokens are the model's";
+}
+
+TEST(Membership, instances_can_serve_when_a_prefill_and_a_decode_among_them_agree) {
+  Hello other_blocks = hello("d");
+  other_blocks.kv.block_tokens = 32;
+  EXPECT_FALSE(can_serve({}));
+  EXPECT_FALSE(can_serve({hello("p"), hello("q")}));
+  EXPECT_FALSE(can_serve({hello("d")}));
+  EXPECT_FALSE(can_serve({hello("p"), other_blocks}));
+  EXPECT_TRUE(can_serve({hello("p"), hello("d")}));
+  EXPECT_TRUE(can_serve({hello("p"), other_blocks, hello("d")}));
+  EXPECT_TRUE(can_serve({hello("m")}));
+  EXPECT_TRUE(can_serve({hello("q"), other_blocks, hello("m")}));
 }
 
 }  // namespace

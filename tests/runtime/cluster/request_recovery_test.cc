@@ -7,8 +7,9 @@
 namespace baton {
 namespace {
 
-AttemptFailed failed(RequestKey key, const std::string& from, ErrorCode code) {
-  return {.key = key, .from = instance(from), .error = {code, Scope::instance, "it failed"}};
+AttemptFailed failed(RequestKey key, const std::string& from, ErrorCode code, const std::string& culprit = "") {
+  return {.key = key, .from = instance(from), .error = {code, Scope::instance, "it failed"},
+          .culprit = instance(culprit.empty() ? from : culprit)};
 }
 AssignRefused refused(RequestKey key, ErrorCode code, std::uint32_t retry_after_s = 0) {
   return {.key = key, .error = {code, Scope::cluster, "no", "", retry_after_s}};
@@ -107,8 +108,28 @@ TEST(RequestRecovery, ignores_a_failure_that_no_longer_matters) {
 TEST(RequestRecovery, starts_over_when_the_lease_ends_before_decode_spoke) {
   TestRequest request;
   request.play("P1", "D1", "d");
-  EXPECT_EQ(request.on(failed(key(128, 1), "P1", ErrorCode::lease_ended)),
-            (Lines{"cancel 128/1 at P1", "cancel 128/1 at D1", "ended 128/1", "assign 128/2 prompt 4 output 7 choices 1 avoid P"}));
+  EXPECT_EQ(request.on(failed(key(128, 1), "P1", ErrorCode::lease_ended, "D1")),
+            (Lines{"cancel 128/1 at P1", "cancel 128/1 at D1", "ended 128/1", "assign 128/2 prompt 4 output 7 choices 1 avoid D"}));
+}
+
+TEST(RequestRecovery, avoids_the_culprit_and_its_accuser_only_when_it_accuses_again) {
+  struct Case { std::string prefill, decode, from, culprit, avoided; };
+  const Case cases[] = {
+      {"P1", "D1", "P1", "D1", "D"},                        // P cannot reach D
+      {"Q1", "E1", "E1", "Q1", "DQ"},                       // E cannot reach Q
+      {"P1", "E1", "P1", "E1", "DQPE"},                     // P cannot reach E either
+      {"Q1", "D1", "Q1", "Q1", "DPEQ"},                     // Q failed by itself
+      {"R1", "F1", "R1", "Z1", "DPEQR"},                    // Z has no part in it
+  };
+  TestRequest request;
+  request.on(StartRequest{});
+  std::uint32_t epoch = 0;
+  for (const Case& c : cases) {
+    request.on(assigned(key(128, ++epoch), c.prefill, c.decode));
+    Lines said = request.on(failed(key(128, epoch), c.from, ErrorCode::peer_unreachable, c.culprit));
+    if (epoch > 1) said = request.on(RequestTick{}, *request.timer());
+    EXPECT_EQ(said.back(), fmt::format("assign 128/{} prompt 3 output 8 choices 1 avoid {}", epoch + 1, c.avoided));
+  }
 }
 
 TEST(RequestRecovery, tells_the_client_at_once_that_the_cluster_is_full) {
@@ -190,6 +211,46 @@ TEST(RequestRecovery, gives_up_after_max_attempts_with_the_last_reason) {
   const auto& outcome = std::get<RequestOutcome>(said.back());
   EXPECT_EQ(outcome.error->code, ErrorCode::unavailable);
   EXPECT_EQ(outcome.error->message, "gave up after 3 attempts; the last: it failed");
+}
+
+TEST(RequestRecovery, outlives_any_number_of_failures_as_long_as_each_attempt_brings_a_token) {
+  RequestSpec spec = plain_request();
+  spec.sampling.max_tokens = 1000;
+  spec.max_attempts = 2;
+  TestRequest request{spec};
+  request.on(StartRequest{}, at(0));
+  Instant now = at(0);
+  for (std::uint32_t epoch = 1; epoch <= 60; ++epoch) {
+    const bool decode_speaks = epoch % 2 == 0;
+    const std::uint32_t index = epoch - 1 + (epoch - 1) / 2;
+    request.on(assigned(key(128, epoch), "P1", "D1"), now);
+    EXPECT_EQ(request.on("P1", token(key(128, epoch), 0, index, 'x'), now).front(), "emit 0 'x' of x") << epoch;
+    if (decode_speaks) request.on("D1", token(key(128, epoch), 0, index + 1, 'y'), now);
+    request.on(InstanceLost{instance("D1")}, now);
+    ASSERT_FALSE(request.core().ended()) << epoch;
+    now = std::max(now, std::min(*request.timer(), now + Milliseconds{500}));
+    request.on(RequestTick{}, now);
+  }
+  request.on(assigned(key(128, 61), "P1", "D1"), now);
+  request.on(failed(key(128, 61), "P1", ErrorCode::device_failed), now);
+  now = *request.timer();
+  request.on(RequestTick{}, now);
+  request.on(assigned(key(128, 62), "P1", "D1"), now);
+  EXPECT_EQ(request.on(failed(key(128, 62), "P1", ErrorCode::device_failed), now).back(),
+            "outcome unavailable: 3+90 tokens, 16 cached, recovered 1+60")
+      << "two in a row without a token";
+}
+
+TEST(RequestRecovery, pauses_before_the_next_prefill_while_no_decode_instance_goes_on_from_one) {
+  TestRequest request;
+  request.on(StartRequest{}, at(0));
+  for (std::uint32_t epoch = 1; epoch <= 3; ++epoch) {
+    request.on(assigned(key(128, epoch), "P1", "D1"), at(0));
+    request.on("P1", token(key(128, epoch), 0, epoch - 1, 'x'), at(0));
+    const Lines said = request.on(failed(key(128, epoch), "D1", ErrorCode::device_failed), at(0));
+    EXPECT_EQ(said.back().substr(0, 6), epoch == 1 ? "assign" : "ended ") << epoch;
+    if (epoch > 1) request.on(RequestTick{}, *request.timer());
+  }
 }
 
 TEST(RequestRecovery, ends_everywhere_at_the_deadline_or_when_the_client_goes) {

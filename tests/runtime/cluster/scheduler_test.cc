@@ -140,15 +140,55 @@ TEST(Scheduler, prefers_instances_that_did_not_just_fail_the_request) {
   EXPECT_EQ(cluster.assign(2, 100, "PDE"), "Q1>D1 pull") << "a preference, not a ban";
 }
 
+TEST(Scheduler, pairs_instances_that_cannot_reach_each_other_only_where_there_is_no_other_pair) {
+  struct Case { const char* name; std::vector<std::pair<std::string, std::string>> apart; std::string avoid, said; };
+  const std::vector<Case> cases = {
+      {"P says so", {{"P", "D"}}, "", "P1>E1 pull"},
+      {"D says so", {{"D", "P"}}, "", "P1>E1 pull"},
+      {"P reaches nobody", {{"P", "D"}, {"P", "E"}}, "", "Q1>D1 pull"},
+      {"nobody reaches P", {{"D", "P"}, {"E", "P"}}, "", "Q1>D1 pull"},
+      {"nobody reaches anybody", {{"P", "D"}, {"P", "E"}, {"D", "Q"}, {"Q", "E"}}, "", "P1>D1 pull"},
+      {"P reaches only whom the request avoids", {{"P", "D"}}, "E", "P1>E1 pull"},
+      {"others are apart", {{"P", "Z"}, {"D", "Z"}}, "", "P1>D1 pull"},
+  };
+  for (const Case& c : cases) {
+    TestCluster cluster;
+    for (const char* name : {"P", "Q"}) cluster.join(name, Role::prefill);
+    for (const char* name : {"D", "E"}) cluster.join(name, Role::decode);
+    for (const char* name : {"P", "Q", "D", "E"}) {
+      cluster.report(name, [&](LoadReport& r) {
+        for (const auto& [from, to] : c.apart) if (from == name) r.unreachable.push_back(instance(to));
+      });
+    }
+    EXPECT_EQ(cluster.assign(1, 100, c.avoid), c.said) << c.name;
+  }
+}
+
+TEST(Scheduler, pairs_them_again_once_they_reach_each_other_and_leaves_a_mixed_one_to_itself) {
+  TestCluster cluster;
+  for (const char* name : {"P", "M"}) cluster.join(name, name[0] == 'P' ? Role::prefill : Role::mixed);
+  cluster.report("P", [](LoadReport& r) { r.unreachable = {instance("M")}; });
+  EXPECT_EQ(cluster.assign(1), "M1 local");
+  cluster.report("M", [](LoadReport& r) { r.pending_prefill_tokens = 5000; });
+  EXPECT_EQ(cluster.assign(2), "M1 local");
+  cluster.idle("P");
+  EXPECT_EQ(cluster.assign(3), "P1>M1 pull");
+  cluster.report("P", [](LoadReport& r) { r.unreachable = {instance("M")}; });
+  cluster.join("M2", Role::mixed);
+  EXPECT_EQ(cluster.assign(4, 100), "M2 local");
+  cluster.report("M2", [](LoadReport& r) { r.pending_prefill_tokens = 5000; });
+  EXPECT_EQ(cluster.assign(5), "P1>M2 pull") << "another life of it";
+}
+
 TEST(Scheduler, refuses_a_full_cluster_with_a_time_to_come_back) {
   TestCluster cluster{{.max_waiting = 3}};
   cluster.join("P", Role::prefill);
   cluster.join("D", Role::decode);
-  for (std::uint64_t i = 0; i < 3; ++i) EXPECT_EQ(cluster.assign(i), "P1>D1 pull");
-  EXPECT_EQ(cluster.assign(3), "queue_full");
+  for (std::uint64_t i = 0; i < 4; ++i) EXPECT_EQ(cluster.assign(i), "P1>D1 pull") << "one runs, three wait";
+  EXPECT_EQ(cluster.assign(4), "queue_full");
   EXPECT_GE(cluster.error.retry_after_s, 1u);
   cluster.ended(0);
-  EXPECT_EQ(cluster.assign(4), "P1>D1 pull");
+  EXPECT_EQ(cluster.assign(5), "P1>D1 pull");
 }
 
 TEST(Scheduler, estimates_the_time_to_come_back_by_how_fast_requests_end) {
@@ -193,12 +233,14 @@ TEST(Scheduler, answers_the_same_when_asked_again) {
   EXPECT_EQ(cluster.assign(1), "Q1>D1 pull") << "but not with one that is gone";
 }
 
-TEST(Scheduler, takes_the_newest_life_of_an_instance) {
+// Membership says whose life it is; its order is all that counts, since a clock may be set back before a restart.
+TEST(Scheduler, takes_the_life_of_an_instance_that_joined_last) {
   TestCluster cluster;
   cluster.join("P2", Role::prefill);
   cluster.join("D1", Role::decode);
-  cluster.join("P1", Role::prefill);                                  // an old hello, late
   EXPECT_EQ(cluster.assign(1), "P2>D1 pull");
+  cluster.join("P1", Role::prefill);
+  EXPECT_EQ(cluster.assign(6), "P1>D1 pull");
   cluster.join("P3", Role::prefill);
   EXPECT_EQ(cluster.assign(2), "P3>D1 pull");
   cluster.on(InstanceLeft{instance("P2")});                           // late: P3 has replaced it
@@ -223,12 +265,12 @@ TEST(Scheduler, forgets_the_requests_of_a_gateway_that_left_and_those_past_their
     TestCluster cluster{{.max_waiting = 2, .report_timeout = Milliseconds{1'000'000}}};
     cluster.join("P", Role::prefill);
     cluster.join("D", Role::decode);
-    for (std::uint64_t i = 0; i < 2; ++i) EXPECT_EQ(cluster.assign(i), "P1>D1 pull");
+    for (std::uint64_t i = 0; i < 3; ++i) EXPECT_EQ(cluster.assign(i), "P1>D1 pull");
     cluster.ended(0, "H");
-    EXPECT_EQ(cluster.assign(2), "queue_full") << "another gateway cannot end it";
+    EXPECT_EQ(cluster.assign(3), "queue_full") << "another gateway cannot end it";
     if (left) cluster.on(GatewayLeft{instance("G")});
     else cluster.now = cluster.now + Milliseconds{60'000};
-    EXPECT_EQ(cluster.assign(3), "P1>D1 pull");
+    EXPECT_EQ(cluster.assign(4), "P1>D1 pull");
   }
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "runtime/base/random.h"
+#include "runtime/model/loaded_model.h"
 
 namespace baton {
 namespace {
@@ -69,7 +70,12 @@ struct Wrong {
 TEST(ClusterConfig, refuses_what_is_wrong_by_file_line_key_and_way_out) {
   const std::vector<Wrong> cases = {
       {kNodes + "instancs: {}\n", "c.yaml:6: instancs: unknown key; did you mean \"instances\"?"},
-      {"nodes:\n  - {name: g, rolle: gateway, control: a:1}\n", "c.yaml:2: nodes[0].role: is missing"},
+      {"nodes:\n  - {name: g, rolle: gateway, control: a:1}\n", "c.yaml:2: nodes[0].rolle: unknown key; did you mean \"role\"?"},
+      {"nodes:\n  - {name: g, rolle: gateway, control: a:1, http: a:2}\n",
+       "c.yaml:2: nodes[0].rolle: unknown key; did you mean \"role\"?"},
+      {"nodes:\n  - {nmae: g, role: gateway, control: a:1}\n", "c.yaml:2: nodes[0].nmae: unknown key; did you mean \"name\"?"},
+      {"nodes:\n  - {name: g, role: gateway, contol: a:1}\n", "c.yaml:2: nodes[0].contol: unknown key; did you mean \"control\"?"},
+      {"nodes:\n  - {name: g, control: a:1, http: a:2}\n", "c.yaml:2: nodes[0].role: is missing"},
       {kNodes + "instances:\n  thread: 1\n", "c.yaml:7: instances.thread: unknown key; did you mean \"threads\"?"},
       {kNodes + "instances:\n  zzzzzzzzzzzz: 1\n", "c.yaml:7: instances.zzzzzzzzzzzz: unknown key; known: threads, kv_blocks"},
       {kNodes + "instances: {threads: 0}\n", "c.yaml:6: instances.threads: must be a whole number from 1 to 1024, not \"0\""},
@@ -185,6 +191,14 @@ TEST(ClusterConfig, refuses_deep_nesting_and_great_length_without_falling_over) 
   EXPECT_FALSE(parse(std::string(5u << 20, 'x')).ok());
 }
 
+TEST(InstanceConfig, has_the_blocks_it_says_or_as_many_as_its_memory_holds) {
+  constexpr std::uint64_t kMib = 1 << 20;
+  EXPECT_EQ(kv_blocks_of({.kv_blocks = 7, .kv_memory_mib = 512}, kMib), 7u);
+  EXPECT_EQ(kv_blocks_of({.kv_memory_mib = 512}, kMib), 512u);
+  EXPECT_EQ(kv_blocks_of({.kv_memory_mib = 2}, 3 * kMib / 2), 1u);
+  EXPECT_EQ(kv_blocks_of({.kv_memory_mib = 1}, 3 * kMib), 1u) << "one at least";
+}
+
 TEST(ClusterFiles, that_are_not_there_are_named) {
   const Result<ClusterConfig> missing = load_cluster_config("no/such/file.yaml");
   ASSERT_FALSE(missing.ok());
@@ -193,6 +207,17 @@ TEST(ClusterFiles, that_are_not_there_are_named) {
   const Result<ClusterConfig> folder = load_cluster_config("/");
   ASSERT_FALSE(folder.ok());
   EXPECT_EQ(folder.error().code, ErrorCode::io_error);
+}
+
+TEST(InstanceConfig, a_length_that_nobody_asked_for_is_one_that_the_model_can_do) {
+  ModelSpec model;
+  model.context = 32768;
+  EXPECT_EQ(length_of({}, model), 8192u);
+  model.sliding_window = 4096;
+  EXPECT_EQ(length_of({}, model), 4096u);
+  model.context = 2048;
+  EXPECT_EQ(length_of({}, model), 2048u);
+  EXPECT_EQ(length_of({.max_model_len = 8192}, model), 8192u) << "asked for: the device refuses it and says so";
 }
 
 TEST(ClusterFiles, of_the_project_all_parse_and_come_back) {

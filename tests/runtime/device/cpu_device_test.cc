@@ -129,6 +129,7 @@ TEST(CpuDevice, refuses_what_it_cannot_do_and_says_what_to_do) {
   EXPECT_THAT(refusal({.block_tokens = 24}), HasSubstr("use 16, 32 or 64"));
   EXPECT_THAT(refusal({.max_batch_tokens = 0}), HasSubstr("allow some"));
   EXPECT_THAT(refusal({.max_model_len = 513}), HasSubstr("context of 512"));
+  EXPECT_THAT(refusal({.max_batch_tokens = 0xffffffffu}), HasSubstr("ask for fewer tokens in a batch"));
   auto device = make_cpu_device(model(), {});
   ASSERT_TRUE(device.ok());
   EXPECT_EQ((*device)->allocate_kv(0).error().code, ErrorCode::invalid_argument);

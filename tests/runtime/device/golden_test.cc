@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "runtime/device/linear.h"
+#include "tests/default_model.h"
 #include "tests/runtime/device/trace_helpers.h"
 
 namespace baton {
@@ -46,14 +47,6 @@ std::vector<Golden> read_golden(const std::string& path) {
     all.push_back(std::move(golden));
   }
   return all;
-}
-
-std::string model_path() {
-  if (const char* path = std::getenv("BATON_MODEL")) return path;
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  return (cache != nullptr ? std::string{cache} : std::string{home != nullptr ? home : "."} + "/.cache") +
-         "/baton/SmolLM2-135M-Instruct.Q4_1.gguf";
 }
 
 // The same model with all weights as floats.
@@ -154,7 +147,7 @@ class GoldenLogitsSlow : public testing::Test {
   void SetUp() override {
     const char* shared = std::getenv("BATON_SHARED");
     if (shared == nullptr) GTEST_SKIP() << "BATON_SHARED is not set";
-    auto model = load_model(model_path());
+    auto model = load_model(test::default_model_path());
     if (!model) GTEST_SKIP() << "no default model: " << model.error().message;
     model_ = std::move(*model);
     golden_ = read_golden(std::string{shared} + "/golden/smollm2/logits.jsonl");

@@ -26,7 +26,7 @@ std::string output_of(const std::string& command) {
   return pclose(pipe) == 0 ? out : std::string{};
 }
 
-TEST(PythonReference, gives_the_logits_of_random_hugging_face_models) {
+TEST(PythonReferenceSlow, gives_the_logits_of_random_hugging_face_models) {
   const char* shared = std::getenv("BATON_SHARED");
   if (shared == nullptr) GTEST_SKIP() << "BATON_SHARED is not set";
   if (output_of("python3 -c 'import numpy; print(1)' 2>/dev/null").empty()) GTEST_SKIP() << "python3 has no numpy";

@@ -4,11 +4,6 @@
 namespace baton::testing {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-using ::testing::Pair;
-using ::testing::SizeIs;
-
 TEST(Decode, runs_decoding_sequences_and_a_new_prompt_in_one_step) {
   Desk desk;
   desk.on(prefill(key(1), prompt(6))).finish_step();

@@ -15,6 +15,11 @@
 
 namespace baton::testing {
 
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+using ::testing::SizeIs;
+
 inline constexpr InstanceRef kSelf{InstanceId{1}, Incarnation{7}};
 inline constexpr InstanceRef kPeer{InstanceId{2}, Incarnation{9}};
 inline constexpr InstanceRef kOther{InstanceId{3}, Incarnation{1}};

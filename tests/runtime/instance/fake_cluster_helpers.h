@@ -35,7 +35,7 @@ class FakeCluster {
       SendBlocks what;
       std::vector<std::uint32_t> slots;                // still to be delivered
       bool closed = false;
-      bool completing = false;
+      bool failed = false;
     };
     std::map<TransferId, Send> sends;
     std::map<TransferId, AcceptTransfer> grants;       // receiver's side, live
@@ -50,6 +50,11 @@ class FakeCluster {
     nodes_.push_back(std::make_unique<Node>(options));
     Node& node = *nodes_.back();
     apply(node, node.core.on(Tick{}, now_));
+    for (const auto& other : nodes_) {
+      if (other->options.self == options.self) continue;
+      send(options.self, other->options.self, PeerUp{options.self});
+      send(other->options.self, options.self, PeerUp{other->options.self});
+    }
     return node;
   }
   Node* find(InstanceRef ref) {
@@ -71,6 +76,7 @@ class FakeCluster {
 
   template <class Message>
   void send(InstanceRef from, InstanceRef to, Message message) {
+    if (silent.contains({from, to})) return;
     const auto deliver = [this, to, message] {
       Node* node = find(to);
       if (node != nullptr) apply(*node, node->core.on(message, now_));
@@ -86,6 +92,27 @@ class FakeCluster {
   void crash(InstanceRef ref) {
     std::erase_if(nodes_, [&](const auto& node) { return node->options.self == ref; });
     for (auto& node : nodes_) send(ref, node->options.self, PeerDown{ref});
+  }
+
+  // The link between two instances over which KV moves. When it is cut, what was under way fails and both hear of it; until it is
+  // mended whatever is sent fails at once, and only the sender hears of that.
+  void cut_kv(InstanceRef a, InstanceRef b) {
+    kv_cuts_.insert(std::minmax(a, b));
+    for (const auto& [self, other] : {std::pair{a, b}, std::pair{b, a}}) {
+      Node* node = find(self);
+      if (node == nullptr) continue;
+      for (auto& [transfer, send] : node->sends) if (send.what.to == other) fail_send(send);
+      std::erase_if(node->grants, [&, self = self, other = other](const auto& grant) {
+        if (grant.second.from == other) post_own(self, TransferFailed{grant.first, {}});
+        return grant.second.from == other;
+      });
+      post_own(self, KvLinkDown{other});
+    }
+  }
+  void mend_kv(InstanceRef a, InstanceRef b) {
+    kv_cuts_.erase(std::minmax(a, b));
+    post_own(a, KvLinkUp{b});
+    post_own(b, KvLinkUp{a});
   }
 
   // One event, drawn; false if nothing is left but timers.
@@ -131,8 +158,19 @@ class FakeCluster {
   const std::vector<std::unique_ptr<Node>>& nodes() const { return nodes_; }
   std::uint64_t slots_rejected = 0;
   std::uint64_t flip_every = 0;                        // corrupt each nth delivered slot; 0: none
+  std::uint64_t fail_one_send_in = 0;                  // of the slots sent, at which their whole transfer breaks off; 0: none
+  std::uint64_t sends_failed = 0;
+  std::set<std::pair<InstanceRef, InstanceRef>> silent;      // (from, to): instances whose messages are lost, without notice
 
  private:
+  // What a node's own fabric tells it.
+  template <class Event>
+  void post_own(InstanceRef self, Event event) {
+    post({self, self}, [this, self, event] {
+      if (Node* node = find(self)) apply(*node, node->core.on(event, now_));
+    });
+  }
+
   static void take_first(std::deque<std::function<void()>>& queue) {
     auto deliver = std::move(queue.front());
     queue.pop_front();
@@ -166,8 +204,8 @@ class FakeCluster {
         ready.push_back([this, &node, transfer = transfer] { deliver_slot(node, transfer); });
       } else if (send.closed) {
         ready.push_back([this, &node, transfer = transfer] {
-          node.sends.erase(transfer);
-          apply(node, node.core.on(SendsComplete{transfer, false}, now_));
+          const bool failed = node.sends.extract(transfer).mapped().failed;
+          apply(node, node.core.on(SendsComplete{transfer, failed}, now_));
         });
       }
     }
@@ -194,11 +232,18 @@ class FakeCluster {
 
   void queue_slot(Node& node, TransferId transfer, std::uint32_t slot) {
     CHECK(node.sent.emplace(transfer, slot).second, "slot {} is sent twice", slot);
-    node.sends.at(transfer).slots.push_back(slot);
+    Node::Send& send = node.sends.at(transfer);
+    if (!send.failed) send.slots.push_back(slot);
+  }
+  void fail_send(Node::Send& send) {
+    send.failed = true;
+    send.slots.clear();
+    ++sends_failed;
   }
 
   void deliver_slot(Node& from, TransferId transfer) {
     Node::Send& send = from.sends.at(transfer);
+    if (fail_one_send_in > 0 && random_.below(fail_one_send_in) == 0) return fail_send(send);
     const std::size_t pick = random_.below(send.slots.size());
     const std::uint32_t slot = send.slots[pick];
     send.slots.erase(send.slots.begin() + static_cast<std::ptrdiff_t>(pick));
@@ -250,7 +295,9 @@ class FakeCluster {
   void carry_out(Node& node, DropTransfer& c) { node.grants.erase(c.transfer); }
   void carry_out(Node& node, SendBlocks& c) {
     const TransferId transfer = c.transfer;
-    CHECK(node.sends.emplace(transfer, Node::Send{c}).second, "a transfer is sent twice");
+    Node::Send& send = node.sends.emplace(transfer, Node::Send{c}).first->second;
+    CHECK(send.slots.empty() && !send.closed, "a transfer is sent twice");
+    if (kv_cuts_.contains(std::minmax(node.options.self, c.to))) fail_send(send);
     if (c.by_layer) return;
     for (std::uint32_t slot = 0; slot < node.options.layers * c.blocks.size(); ++slot) queue_slot(node, transfer, slot);
     node.sends.at(transfer).closed = true;
@@ -259,9 +306,7 @@ class FakeCluster {
     const auto found = node.sends.find(c.transfer);
     if (found == node.sends.end()) return;
     node.sends.erase(found);
-    post({node.options.self, node.options.self}, [this, self = node.options.self, transfer = c.transfer] {
-      if (Node* n = find(self)) apply(*n, n->core.on(SendsComplete{transfer, true}, now_));
-    });
+    post_own(node.options.self, SendsComplete{c.transfer, true});
   }
   void carry_out(Node& node, SetTimer& c) { node.timer = c.at; }
 
@@ -273,6 +318,7 @@ class FakeCluster {
   Instant now_{1'000'000'000};
   std::vector<std::unique_ptr<Node>> nodes_;
   std::map<std::pair<InstanceRef, InstanceRef>, std::deque<std::function<void()>>> channels_;
+  std::set<std::pair<InstanceRef, InstanceRef>> kv_cuts_;      // the smaller first
   std::uint64_t delivered_ = 0, unordered_ = 0;
 };
 

@@ -6,11 +6,6 @@
 namespace baton::testing {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-using ::testing::Pair;
-using ::testing::SizeIs;
-
 // Request `id` of 10 tokens (3 blocks) granted and moving; its transfer.
 TransferId move(Desk& desk, std::uint64_t id = 1, std::vector<ChoiceStart> choices = {{0, 50}}) {
   desk.on(decode(key(id), prompt(10), std::move(choices))).on(offer(key(id), 10, Desk::root_of(3)));
@@ -169,6 +164,46 @@ TEST(HandOffSink, recomputes_at_once_when_the_prefill_instance_went_down_before_
   EXPECT_THAT(desk.sent<Grant>(), SizeIs(1));
 }
 
+TEST(HandOffSink, waits_for_the_offer_of_a_prefill_instance_that_is_connected_again) {
+  Desk desk;
+  desk.on(PeerUp{kPeer}).on(PeerDown{kPeer}).on(PeerUp{kPeer}).on(decode(key(1), prompt(10)));
+  EXPECT_FALSE(desk.step);
+  desk.on(offer(key(1), 10));
+  EXPECT_THAT(desk.sent<Grant>(), SizeIs(1));
+}
+
+// Whether the holder can send is the holder's to say: by the time of the grant the link may be back.
+TEST(HandOffSink, takes_a_lost_kv_link_for_no_sign_of_death) {
+  Desk desk;
+  desk.on(PeerUp{kPeer}).on(KvLinkDown{kPeer}).on(decode(key(1), prompt(10)));
+  EXPECT_FALSE(desk.step);
+  desk.on(offer(key(1), 10));
+  EXPECT_THAT(desk.sent<Grant>(), SizeIs(1));
+}
+
+TEST(HandOffSink, recomputes_what_did_not_land_as_soon_as_the_holder_withdraws) {
+  Desk desk;
+  const TransferId transfer = move(desk);
+  desk.on(SlotsLanded{transfer, {0, 3, 1}, {}});
+  desk.on(Withdraw{key(1), kOther, kSelf, transfer}).on(Withdraw{key(1), kPeer, kOther, transfer});
+  desk.on(Withdraw{key(1), kPeer, kSelf, TransferId{transfer.value + 1}}).on(Withdraw{key(1, 2), kPeer, kSelf, transfer});
+  EXPECT_FALSE(desk.step) << "of another holder, receiver, transfer, attempt";
+  desk.on(Withdraw{key(1), kPeer, kSelf, transfer});
+  EXPECT_THAT(desk.all<DropTransfer>(), SizeIs(1));
+  EXPECT_THAT(desk.spans(), ElementsAre(Pair(4, 7)));
+  desk.on(Withdraw{key(1), kPeer, kSelf, transfer}).finish_step({kEos});
+  EXPECT_TRUE(desk.core.idle());
+}
+
+TEST(HandOffSink, recomputes_a_push_that_was_withdrawn_once_the_tokens_come) {
+  Desk desk;
+  desk.on(reserve(key(1), prompt(10)));
+  desk.on(Withdraw{key(1), kPeer, kSelf, desk.sent<Grant>().at(0).transfer});
+  EXPECT_EQ(desk.used(), 0u);
+  desk.on(decode(key(1), prompt(10)));
+  EXPECT_THAT(desk.spans(), ElementsAre(Pair(0, 11)));
+}
+
 TEST(HandOffSink, lets_an_offer_go_when_no_decode_request_comes_within_a_lease) {
   Desk desk;
   desk.on(offer(key(1), 10)).pass(Milliseconds{2000});
@@ -183,6 +218,20 @@ TEST(HandOffSink, gives_a_transfer_up_at_its_deadline) {
   desk.pass(Milliseconds{10000});
   EXPECT_THAT(desk.all<DropTransfer>(), SizeIs(1));
   EXPECT_THAT(desk.spans(), ElementsAre(Pair(0, 11)));
+}
+
+TEST(HandOffSink, waits_for_a_slow_transfer_as_long_as_blocks_keep_landing) {
+  Desk desk;
+  const TransferId transfer = move(desk);
+  EXPECT_GT(desk.all<AcceptTransfer>()[0].deadline, Milliseconds{50000}) << "the request's own";
+  for (std::uint32_t slot = 0; slot < 3; ++slot) {
+    desk.pass(Milliseconds{9999}).on(SlotsLanded{transfer, {slot}, {1000 + slot}});
+    EXPECT_THAT(desk.all<DropTransfer>(), IsEmpty()) << slot;
+  }
+  desk.pass(Milliseconds{9999}).on(SlotsLanded{transfer, {0}, {1000}});
+  EXPECT_THAT(desk.all<DropTransfer>(), IsEmpty());
+  desk.pass(Milliseconds{1});
+  EXPECT_THAT(desk.all<DropTransfer>(), SizeIs(1)) << "the same block again is no progress";
 }
 
 TEST(HandOffSink, renews_the_lease_at_a_third_of_it_while_it_waits_and_while_blocks_move) {

@@ -4,10 +4,6 @@
 namespace baton::testing {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-using ::testing::SizeIs;
-
 // A desk that holds 6 tokens (2 blocks) of request 1 for kPeer.
 Desk holding() {
   Desk desk;
@@ -84,6 +80,30 @@ TEST(HandOffSource, aborts_the_sends_when_the_receiver_gives_up) {
   EXPECT_EQ(desk.used(), 0u);
 }
 
+TEST(HandOffSource, withdraws_its_offer_when_the_sends_fail) {
+  Desk desk = holding();
+  desk.on(grant(key(1), 900, 2)).on(SendsComplete{TransferId{900}, true});
+  const auto withdrawn = desk.all<SendTo<Withdraw>>();
+  ASSERT_THAT(withdrawn, SizeIs(1));
+  EXPECT_EQ(withdrawn[0].to, kPeer);
+  EXPECT_EQ(withdrawn[0].message.key, key(1));
+  EXPECT_EQ(withdrawn[0].message.transfer, TransferId{900});
+  EXPECT_EQ(desk.failure(), std::nullopt) << "D goes on by itself";
+  EXPECT_EQ(desk.used(), 0u);
+  EXPECT_TRUE(desk.core.idle());
+  desk.on(Release{key(1), kPeer, false}).pass(Milliseconds{3000});
+  EXPECT_EQ(desk.failure(), std::nullopt);
+}
+
+TEST(HandOffSource, withdraws_nothing_that_it_aborted_or_that_landed) {
+  for (const bool landed : {false, true}) {
+    Desk desk = holding();
+    desk.on(grant(key(1), 900, 2)).on(Release{key(1), kPeer, landed}).on(SendsComplete{TransferId{900}, true});
+    EXPECT_THAT(desk.sent<Withdraw>(), IsEmpty());
+    EXPECT_TRUE(desk.core.idle());
+  }
+}
+
 TEST(HandOffSource, tells_the_gateway_when_the_lease_ends_and_frees_the_blocks) {
   for (const bool granted : {false, true}) {
     Desk desk = holding();
@@ -93,6 +113,7 @@ TEST(HandOffSource, tells_the_gateway_when_the_lease_ends_and_frees_the_blocks) 
     desk.pass(Milliseconds{1});
     EXPECT_EQ(desk.failure(), ErrorCode::lease_ended);
     EXPECT_EQ(desk.all<SendTo<AttemptFailed>>()[0].to, kGatewayA);
+    EXPECT_EQ(desk.sent<AttemptFailed>()[0].culprit, kPeer);
     EXPECT_EQ(desk.core.stats().leases_ended, 1u);
     EXPECT_THAT(desk.all<AbortSends>(), SizeIs(granted ? 1 : 0));
     if (granted) desk.on(SendsComplete{TransferId{900}, true});
@@ -134,6 +155,7 @@ TEST(HandOffSource, fails_attempts_bound_for_a_decode_instance_that_went_down) {
   desk.on(PeerDown{kPeer});
   ASSERT_THAT(desk.sent<AttemptFailed>(), SizeIs(2));
   EXPECT_EQ(desk.failure(), ErrorCode::peer_unreachable);
+  EXPECT_EQ(desk.sent<AttemptFailed>()[0].culprit, kPeer);
   desk.finish_step();
   EXPECT_EQ(desk.leased(), 0u);
   EXPECT_EQ(desk.step->sequences[0].key, key(3));
@@ -216,6 +238,20 @@ TEST(HandOffPush, aborts_a_cancelled_push_only_after_the_step_that_may_still_add
   EXPECT_EQ(desk.used(), 4u);                              // all granted blocks, until the fabric lets go
   desk.on(SendsComplete{TransferId{900}, true});
   EXPECT_EQ(desk.used(), 0u);
+}
+
+TEST(HandOffPush, withdraws_instead_of_offering_when_the_sends_failed_before_the_last_step_was_done) {
+  Desk desk;
+  desk.on(grant(key(1), 900, 2)).on(prefill(key(1), prompt(6), HandOffMode::push_by_layer));
+  desk.on(SendsComplete{TransferId{900}, true});           // the fabric is faster than the sampler
+  EXPECT_THAT(desk.sent<Withdraw>(), IsEmpty());
+  desk.finish_step();
+  EXPECT_THAT(desk.tokens(), SizeIs(1));
+  EXPECT_THAT(desk.sent<Offer>(), IsEmpty());
+  ASSERT_THAT(desk.sent<Withdraw>(), SizeIs(1));
+  EXPECT_EQ(desk.sent<Withdraw>()[0].transfer, TransferId{900});
+  EXPECT_EQ(desk.used(), 0u);
+  EXPECT_TRUE(desk.core.idle());
 }
 
 TEST(HandOffPush, gives_the_grant_up_when_every_choice_ends_at_its_first_token) {

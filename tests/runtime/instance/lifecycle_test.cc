@@ -4,9 +4,6 @@
 namespace baton::testing {
 namespace {
 
-using ::testing::IsEmpty;
-using ::testing::SizeIs;
-
 TEST(Epochs, a_newer_attempt_supersedes_an_older_one_in_every_stage) {
   using Setup = void (*)(Desk&);
   const Setup stages[] = {
@@ -170,6 +167,30 @@ TEST(LoadReports, come_at_the_start_on_change_at_most_every_10_ms_and_at_each_he
   EXPECT_THAT(desk.all<LoadReport>(), IsEmpty());
   desk.pass(Milliseconds{1});
   EXPECT_THAT(desk.all<LoadReport>(), SizeIs(1));
+}
+
+TEST(LoadReports, name_partners_that_cannot_be_reached) {
+  using ::testing::ElementsAre;
+  const InstanceRef reborn{kPeer.id, Incarnation{kPeer.incarnation.value + 1}};
+  Desk desk;
+  const auto unreachable = [&] { return desk.core.load().unreachable; };
+  desk.on(prefill(key(1), prompt(8)));
+  EXPECT_THAT(unreachable(), IsEmpty()) << "a local one needs nobody";
+  desk.on(prefill(key(2), prompt(8, 50), HandOffMode::pull));
+  EXPECT_THAT(unreachable(), ElementsAre(kPeer)) << "assigned, but never connected";
+  desk.on(KvLinkUp{kPeer});
+  EXPECT_THAT(unreachable(), ElementsAre(kPeer)) << "the fabric alone is not enough";
+  desk.on(PeerUp{kPeer}).on(PeerUp{kOther});
+  EXPECT_THAT(unreachable(), IsEmpty());
+  desk.on(KvLinkDown{kPeer}).on(PeerDown{kOther}).on(PeerDown{kGatewayB});
+  EXPECT_THAT(unreachable(), ElementsAre(kPeer, kOther)) << "and no gateway";
+  desk.on(KvLinkUp{kPeer}).on(PeerDown{kPeer});
+  EXPECT_THAT(unreachable(), ElementsAre(kOther, kPeer));
+  desk.on(PeerUp{reborn});
+  EXPECT_THAT(unreachable(), ElementsAre(kOther));
+  for (std::uint64_t id = 200; id < 300; ++id) desk.on(PeerUp{{InstanceId{id}, {}}}).on(PeerDown{{InstanceId{id}, {}}});
+  EXPECT_THAT(unreachable(), SizeIs(LoadReport::kMaxUnreachable));
+  EXPECT_EQ(unreachable().back().id, InstanceId{299});
 }
 
 TEST(Timers, one_is_always_set_and_late_or_early_ticks_do_no_harm) {

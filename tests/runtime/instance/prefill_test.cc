@@ -4,11 +4,6 @@
 namespace baton::testing {
 namespace {
 
-using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-using ::testing::Pair;
-using ::testing::SizeIs;
-
 TEST(Prefill, runs_the_prompt_and_sends_the_first_token_with_its_index) {
   Desk desk;
   desk.on(prefill(key(1), prompt(9)));

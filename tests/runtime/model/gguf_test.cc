@@ -67,7 +67,7 @@ TEST(Gguf, reads_a_sentencepiece_vocabulary_with_its_habits) {
   EXPECT_EQ(v.kind, VocabularySource::Kind::sentencepiece);
   EXPECT_EQ(v.scores[11], -9.0f);
   EXPECT_TRUE(v.add_bos);
-  EXPECT_TRUE(v.add_prefix_space);
+  EXPECT_TRUE(v.prepend_space);
   EXPECT_EQ(v.unknown, 0);
   EXPECT_EQ(v.kinds[3], VocabularySource::TokenKind::byte);
 }
@@ -243,6 +243,16 @@ TEST(Gguf, a_wrong_vocabulary_is_refused_by_key_and_token) {
        "eos_token_id: expected an integer from 0 to 11"},
       {"scores", [](auto& w) { w.string("tokenizer.ggml.model", "llama"); },
        "tokenizer.ggml.scores: expected an array of 12 f32"},
+  });
+}
+
+// A small file could else make a device fill any amount of memory.
+TEST(Gguf, tensors_that_overlap_are_refused_by_name) {
+  expect_each_refused({
+      {"the same bytes twice", [](auto& w) { w.tensor("blk.0.attn_k.weight").offset = 0; },
+       "tensors blk.0.attn_k.weight and token_embd.weight overlap"},
+      {"a part", [](auto& w) { w.tensor("output_norm.weight").offset = 12 * 32 * 4 - 32; },
+       "tensors token_embd.weight and output_norm.weight overlap"},
   });
 }
 

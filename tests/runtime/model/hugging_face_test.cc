@@ -70,6 +70,9 @@ TEST(HuggingFace, reads_every_way_to_state_rope) {
 
 TEST(HuggingFace, a_window_counts_only_where_the_model_uses_it) {
   TinyHf mistral = tiny_hf("MistralForCausalLM");
+  EXPECT_EQ(read(mistral)->spec.sliding_window, 4096u) << "what the class takes when the file says nothing";
+  mistral.config["sliding_window"] = nullptr;
+  EXPECT_EQ(read(mistral)->spec.sliding_window, 0u);
   mistral.config["sliding_window"] = 64;
   EXPECT_EQ(read(mistral)->spec.sliding_window, 64u);
   TinyHf qwen = tiny_hf("Qwen2ForCausalLM");
@@ -77,6 +80,23 @@ TEST(HuggingFace, a_window_counts_only_where_the_model_uses_it) {
   EXPECT_EQ(read(qwen)->spec.sliding_window, 0u);
   qwen.config["use_sliding_window"] = true;
   EXPECT_EQ(read(qwen)->spec.sliding_window, 64u);
+  qwen.config.erase("sliding_window");
+  EXPECT_EQ(read(qwen)->spec.sliding_window, 4096u);
+}
+
+TEST(HuggingFace, the_longest_context_ends_where_the_window_does) {
+  TinyHf files = tiny_hf("MistralForCausalLM");     // of 128 positions
+  for (const auto& [window, longest] : {std::pair{0u, 128u}, {64u, 64u}, {128u, 128u}, {4096u, 128u}}) {
+    files.config["sliding_window"] = window;
+    const ModelSpec spec = read(files)->spec;
+    EXPECT_EQ(spec.longest_context(), longest) << window;
+    EXPECT_EQ(*choose_length(spec, 0), longest) << window;
+    EXPECT_EQ(*choose_length(spec, longest), longest) << window;
+    const auto refused = choose_length(spec, longest + 1);
+    ASSERT_FALSE(refused.ok()) << window;
+    EXPECT_THAT(refused.error().message, HasSubstr(window == 64 ? "sliding window of 64" : "context of 128"));
+    EXPECT_THAT(refused.error().message, HasSubstr("--max-model-len"));
+  }
 }
 
 TEST(HuggingFace, tensors_may_lie_in_several_shards_and_unaligned) {
@@ -123,7 +143,7 @@ TEST(HuggingFace, reads_the_passes_of_a_pre_tokenizer_in_order) {
       {"pretokenizers",
        {{{"type", "Digits"}, {"individual_digits", true}},
         {{"type", "Split"}, {"pattern", {{"Regex", "\\p{N}{1,3}"}}}, {"behavior", "Isolated"}, {"invert", false}},
-        {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"use_regex", false}}}}};
+        {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
   files.tokenizer["normalizer"] = {{"type", "NFC"}};
   files.tokenizer["model"]["ignore_merges"] = true;
   const auto model = read(files);
@@ -133,7 +153,7 @@ TEST(HuggingFace, reads_the_passes_of_a_pre_tokenizer_in_order) {
   EXPECT_EQ(v.splits[0].kind, Split::Kind::digits);
   EXPECT_TRUE(v.splits[0].individual_digits);
   EXPECT_EQ(v.splits[1].pattern, "\\p{N}{1,3}");
-  EXPECT_TRUE(v.add_prefix_space && v.nfc && v.ignore_merges);
+  EXPECT_TRUE(v.prefix_space == VocabularySource::PrefixSpace::never && v.nfc && v.ignore_merges);
   TinyHf plain = tiny_hf();
   EXPECT_EQ(read(plain)->vocabulary.splits[0].kind, Split::Kind::byte_level_gpt2);
 }
@@ -154,7 +174,7 @@ TEST(HuggingFace, bos_is_added_where_the_post_processor_says_so) {
   EXPECT_EQ(model->vocabulary.bos, 1);
 }
 
-TEST(HuggingFace, sentencepiece_written_as_bpe_becomes_scores_by_rank) {
+TEST(HuggingFace, sentencepiece_written_as_bpe_keeps_its_merges) {
   TinyHf files = tiny_hf();
   files.config["vocab_size"] = 14;
   files.shards[0].second.header["model.embed_tokens.weight"] = nullptr;
@@ -180,12 +200,12 @@ TEST(HuggingFace, sentencepiece_written_as_bpe_becomes_scores_by_rank) {
   ASSERT_TRUE(model.ok()) << model.error().message;
   const VocabularySource& v = model->vocabulary;
   EXPECT_EQ(v.kind, VocabularySource::Kind::sentencepiece);
-  EXPECT_TRUE(v.add_prefix_space && v.add_bos);
-  EXPECT_GT(v.scores[7], v.scores[8]);
-  EXPECT_GT(v.scores[8], v.scores[9]);
+  EXPECT_TRUE(v.prepend_space && v.add_bos && !v.split_at_spaces);
+  EXPECT_EQ(v.prefix_space, VocabularySource::PrefixSpace::never);
+  EXPECT_TRUE(v.scores.empty());
+  EXPECT_EQ(v.merges[3], (std::pair<std::string, std::string>{"\u2581", "ab"}));
   EXPECT_EQ(v.kinds[0], VocabularySource::TokenKind::unknown);
   EXPECT_EQ(v.kinds[3], VocabularySource::TokenKind::byte);
-  EXPECT_EQ(v.kinds[10], VocabularySource::TokenKind::unused);   // no merge makes it
   EXPECT_EQ(v.kinds[13], VocabularySource::TokenKind::unused);   // padding of the table
 }
 
@@ -258,15 +278,15 @@ TEST(HuggingFace, a_broken_safetensors_file_is_refused_by_tensor) {
       {"one offset", [q](TinyHf& f) { tensor(f, q)["data_offsets"] = {0}; }, "no data_offsets of two numbers"},
       {"no object", [q](TinyHf& f) { tensor(f, q) = 5; }, "q_proj.weight.dtype: missing"},
       {"tensor in two shards", [](TinyHf& f) { f.shards.push_back(f.shards[0]); }, "appears twice in the model's files"},
-      {"overlapping copies",
-       [](TinyHf& f) {
-         auto& w = f.shards[0].second;
-         for (auto& [name, info] : w.header.items()) {
-           if (info["shape"] == json::array({32, 32})) info["data_offsets"] = {1, 4097};
-         }
-         for (int i = 0; i < 40; ++i) w.header[fmt::format("x{}", i)] = w.header["model.layers.0.self_attn.q_proj.weight"];
+      {"the same bytes twice",
+       [q](TinyHf& f) { tensor(f, "model.layers.1.self_attn.q_proj.weight")["data_offsets"] = tensor(f, q)["data_offsets"]; },
+       "q_proj.weight overlap"},
+      {"a few bytes of the one before",
+       [q](TinyHf& f) {
+         const std::uint64_t begin = tensor(f, q)["data_offsets"][0];
+         tensor(f, q)["data_offsets"] = {begin - 4, begin + 4092};
        },
-       "overlaps others"},
+       "tensors model.layers.0.post_attention_layernorm.weight and model.layers.0.self_attn.q_proj.weight overlap"},
   });
   const auto read_bytes = [](const std::string& bytes) {
     TensorTable table("tiny");
@@ -317,6 +337,17 @@ TEST(HuggingFace, a_component_that_is_not_known_is_refused_by_name) {
       {"no merges", in_model("merges", nullptr), "model.merges: expected a list"},
       {"merge of one", in_model("merges", {"a b", "c"}), "merge 1 is not two pieces"},
       {"merge of three", in_model("merges", json::array({json::array({"a", "b", "c"})})), "merge 0 is not two pieces"},
+      {"merge of what is no piece", [](TinyHf& f) {
+         f.tokenizer["pre_tokenizer"] = {{"type", "Metaspace"}};
+         f.tokenizer["model"]["merges"] = {"a b", "b b"};
+       }, "merge 1 needs bb"},
+      {"metaspace prefix", set("pre_tokenizer", {{"type", "Metaspace"}, {"prepend_scheme", "second"}}),
+       "prepend_scheme second is not supported; supported: never, first, always", ErrorCode::unsupported},
+      {"blank before each part",
+       set("pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {{{"type", "Digits"}}, {{"type", "ByteLevel"}}}}}),
+       "ByteLevel with add_prefix_space after another", ErrorCode::unsupported},
+      {"whole words", set("added_tokens", json::array({{{"id", 3}, {"content", "a"}, {"single_word", true}}})),
+       "added_tokens.single_word: true is not supported", ErrorCode::unsupported},
       {"added token without content", set("added_tokens", json::array({{{"id", 3}}})), "added_tokens.content: missing"},
       {"added token of another content", set("added_tokens", json::array({{{"id", 3}, {"content", "zzz"}}})), "another content"},
   });

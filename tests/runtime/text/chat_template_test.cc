@@ -47,6 +47,20 @@ ChatTemplate named(std::string_view name) {
   return std::move(found).value();
 }
 
+// With a blank before the beginning of a text only, what stands behind a marker gets none.
+TEST(ChatTemplate, goes_on_behind_a_marker) {
+  auto source = sentencepiece_source({{"_", -9}, {"u", -9}, {"s", -9}, {"_u", -4}});
+  for (const char* marker : {"<|im_start|>", "<|im_end|>"}) {
+    source.pieces.push_back(marker);
+    source.kinds.push_back(VocabularySource::TokenKind::control);
+    source.scores.push_back(0);
+  }
+  source.prepend_space = false;
+  source.prefix_space = VocabularySource::PrefixSpace::first;
+  const auto tokenizer = tokenizer_of(source);
+  EXPECT_EQ(spelled(*tokenizer, named("chatml").render(Messages{{"u", "s u"}}, false, *tokenizer)), "<|im_start|>|u|\n|s| u|<|im_end|>|\n");
+}
+
 TEST(GoldenChat, renders_every_row_and_keeps_content_literal) {
   SKIP_WITHOUT_GOLDEN();
   const auto tokenizer = default_tokenizer();

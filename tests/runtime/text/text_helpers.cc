@@ -7,6 +7,7 @@
 #include "runtime/base/check.h"
 #include "runtime/text/byte_alphabet.h"
 #include "runtime/text/make_tokenizer.h"
+#include "tests/default_model.h"
 
 namespace baton::test {
 namespace {
@@ -16,16 +17,11 @@ std::string environment(const char* name) {
   return value ? value : "";
 }
 
-std::string model_path() {
-  if (const auto path = environment("BATON_MODEL"); !path.empty()) return path;
-  const auto cache = environment("XDG_CACHE_HOME");
-  return (cache.empty() ? environment("HOME") + "/.cache" : cache) + "/baton/SmolLM2-135M-Instruct.Q4_1.gguf";
-}
-
 }  // namespace
 
 std::string why_no_model() {
-  return std::filesystem::exists(model_path()) ? "" : "the default model is not at " + model_path() + " (BATON_MODEL names another)";
+  const std::string path = default_model_path();
+  return std::filesystem::exists(path) ? "" : "the default model is not at " + path + " (BATON_MODEL names another)";
 }
 
 std::string why_no_golden() {
@@ -44,7 +40,7 @@ std::vector<nlohmann::json> golden_rows(const std::string& file) {
 
 const LoadedModel& default_model() {
   static const auto model = [] {
-    auto loaded = load_model(model_path(), {.weights = false});
+    auto loaded = load_model(default_model_path(), {.weights = false});
     CHECK(loaded.ok(), "{}", loaded.error().message);
     return std::move(loaded).value();
   }();
@@ -102,7 +98,7 @@ VocabularySource sentencepiece_source(const std::vector<std::pair<std::string, f
     source.kinds.push_back(Kind::normal);
     source.scores.push_back(score);
   }
-  source.add_prefix_space = true;
+  source.prepend_space = true;
   source.add_bos = true;
   source.bos = 1;
   source.eos = {2};

@@ -161,6 +161,20 @@ TEST(SentencePieceTokenizer, merges_by_score_with_a_blank_in_front_and_bytes_for
   EXPECT_TRUE(tokenizer->strips_leading_space());
 }
 
+TEST(SentencePieceTokenizer, puts_the_first_blank_where_a_text_begins_and_none_stands) {
+  auto source = sentencepiece_source({{"_", -9}, {"a", -9}, {"_a", -4}});
+  source.prepend_space = false;
+  source.prefix_space = VocabularySource::PrefixSpace::first;
+  const auto tokenizer = tokenizer_of(source);
+  const auto encoded = [&](const char* text, bool goes_on) {
+    return spelled(*tokenizer, tokenizer->encode(text, {.parse_special = true, .goes_on = goes_on}));
+  };
+  EXPECT_EQ(encoded("a</s>a a", false), " a|</s>|a| a");
+  EXPECT_EQ(encoded(" a", false), " a");
+  EXPECT_EQ(encoded("a a", true), "a| a");
+  EXPECT_TRUE(tokenizer->strips_leading_space());
+}
+
 TEST(SentencePieceTokenizer, makes_no_control_token_of_plain_text) {
   const auto tokenizer = tokenizer_of(sentencepiece_source(
       {{"_", -9}, {"<", -9}, {"/", -9}, {"s", -9}, {">", -9}, {"</", -1}, {"s>", -1}}));
@@ -216,7 +230,14 @@ TEST(MakeTokenizer, survives_any_vocabulary) {
       source.splits.push_back({VocabularySource::Split::Kind::regex, text(4) + (random.below(2) ? "+" : "(|"), false});
     }
     source.ignore_merges = random.below(2) == 0;
-    source.add_prefix_space = random.below(2) == 0;
+    source.prepend_space = random.below(2) == 0;
+    source.split_at_spaces = random.below(2) == 0;
+    source.prefix_space = static_cast<VocabularySource::PrefixSpace>(random.below(3));
+    for (std::uint64_t n = random.below(4); n > 0; --n) {
+      const auto token = static_cast<TokenId>(random.below(45)) - 2;
+      source.added.push_back({token, random.below(2) == 0, random.below(2) == 0, random.below(2) == 0});
+    }
+    if (random.below(3) == 0) source.scores.clear();
     source.add_bos = source.add_eos = random.below(2) == 0;
     if (random.below(2) == 0) source.bos = static_cast<TokenId>(random.below(40));
     if (random.below(2) == 0) source.unknown = static_cast<TokenId>(random.below(40)) - 1;
