@@ -9,7 +9,7 @@
 namespace baton {
 namespace {
 
-constexpr std::uint64_t kMaxSize = 1u << 24;
+constexpr std::uint64_t kMaxConfigSize = 1u << 24;
 constexpr std::size_t kMaxEnds = 64;
 constexpr std::uint64_t kMaxTokens = std::numeric_limits<std::int32_t>::max();
 
@@ -61,15 +61,15 @@ class ConfigReader {
     const std::filesystem::path path(files_.directory);
     spec.name = (path.has_filename() ? path : path.parent_path()).filename().string();
     spec.layers = keys_.integer("num_hidden_layers", 1, 4096);
-    spec.embedding = keys_.integer("hidden_size", 1, kMaxSize);
-    spec.feed_forward = keys_.integer("intermediate_size", 1, kMaxSize);
+    spec.embedding = keys_.integer("hidden_size", 1, kMaxConfigSize);
+    spec.feed_forward = keys_.integer("intermediate_size", 1, kMaxConfigSize);
     spec.heads = keys_.integer("num_attention_heads", 1, 65536);
     // What the classes take when the file says nothing. A null is an answer: as many heads as others, no window.
     const std::uint64_t mistral_kv_heads = 8, qwen3_head = 128, window = 4096;
     const bool few_kv_heads = mistral_ && !keys_.is_null("num_key_value_heads");
     spec.kv_heads = keys_.integer("num_key_value_heads", 1, 65536, few_kv_heads ? mistral_kv_heads : spec.heads);
     spec.head_dim = keys_.integer("head_dim", 2, 65536, spec.architecture == "qwen3" ? qwen3_head : spec.embedding / spec.heads);
-    spec.vocabulary = keys_.integer("vocab_size", 1, kMaxSize);
+    spec.vocabulary = keys_.integer("vocab_size", 1, kMaxConfigSize);
     spec.context = keys_.integer("max_position_embeddings", 1, kMaxTokens);
     spec.norm_epsilon = static_cast<float>(keys_.real("rms_norm_eps", 1e-12, 0.1, 1e-6));
     spec.tied = keys_.boolean("tie_word_embeddings", false);

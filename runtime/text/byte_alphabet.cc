@@ -11,13 +11,13 @@ constexpr bool stands_for_itself(unsigned byte) {
   return (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
 }
 
-struct Tables {
+struct AlphabetTables {
   std::array<char32_t, 256> of_byte{};
   std::array<std::int16_t, 0x144> of_code_point{};
 };
 
-constexpr Tables make_tables() {
-  Tables tables;
+constexpr AlphabetTables make_tables() {
+  AlphabetTables tables;
   for (auto& entry : tables.of_code_point) entry = -1;
   char32_t next = 0x100;
   for (unsigned byte = 0; byte < 256; ++byte) {
@@ -27,7 +27,7 @@ constexpr Tables make_tables() {
   }
   return tables;
 }
-constexpr Tables kTables = make_tables();
+constexpr AlphabetTables kTables = make_tables();
 
 }  // namespace
 

@@ -11,7 +11,7 @@
 namespace baton::transport {
 namespace {
 
-constexpr PeerId kPeer = 2;
+constexpr PeerId kReceiver = 2;
 
 std::vector<SlotToSend> slots(std::initializer_list<std::uint32_t> sizes) {
   std::vector<SlotToSend> made;
@@ -22,7 +22,7 @@ std::vector<SlotToSend> slots(std::initializer_list<std::uint32_t> sizes) {
 // "slot:offset+bytes" of every range, a piece per entry.
 std::vector<std::string> drain(SendBook& book, std::size_t max_bytes) {
   std::vector<std::string> pieces;
-  while (const auto piece = book.next(kPeer, max_bytes)) {
+  while (const auto piece = book.next(kReceiver, max_bytes)) {
     std::string text;
     for (const PieceRange& range : piece->ranges) {
       text += std::to_string(range.slot) + ":" + std::to_string(range.offset) + "+" + std::to_string(range.bytes) + " ";
@@ -46,7 +46,7 @@ TEST(SendBook, packs_whole_slots_in_order_and_splits_only_those_larger_than_a_pi
   };
   for (const Case& c : cases) {
     SendBook book;
-    book.add(kPeer, 1, slots(c.sizes));
+    book.add(kReceiver, 1, slots(c.sizes));
     EXPECT_EQ(drain(book, 100), c.pieces);
   }
 }
@@ -54,26 +54,26 @@ TEST(SendBook, packs_whole_slots_in_order_and_splits_only_those_larger_than_a_pi
 TEST(SendBook, a_piece_names_a_bounded_number_of_slots) {
   SendBook book;
   std::vector<SlotToSend> many(3 * kMaxSlotsPerPiece, SlotToSend{0, {nullptr, 1, 1, 1, 0}});
-  book.add(kPeer, 1, many);
+  book.add(kReceiver, 1, many);
   EXPECT_EQ(drain(book, 1 << 20).size(), 3u);
 }
 
 TEST(SendBook, transfers_to_a_peer_take_turns) {
   SendBook book;
-  book.add(kPeer, 1, slots({100, 100, 100}));
-  book.add(kPeer, 2, slots({100}));
+  book.add(kReceiver, 1, slots({100, 100, 100}));
+  book.add(kReceiver, 2, slots({100}));
   std::vector<Transfer> order;
-  while (const auto piece = book.next(kPeer, 100)) order.push_back(piece->transfer);
+  while (const auto piece = book.next(kReceiver, 100)) order.push_back(piece->transfer);
   EXPECT_EQ(order, (std::vector<Transfer>{1, 2, 1, 1}));
 }
 
 TEST(SendBook, finishes_when_closed_and_nothing_is_queued_or_in_flight) {
   SendBook book;
-  book.add(kPeer, 1, slots({100, 100}));
-  ASSERT_TRUE(book.next(kPeer, 100));
+  book.add(kReceiver, 1, slots({100, 100}));
+  ASSERT_TRUE(book.next(kReceiver, 100));
   book.close(1);
   EXPECT_TRUE(book.take_finished().empty());
-  ASSERT_TRUE(book.next(kPeer, 100));
+  ASSERT_TRUE(book.next(kReceiver, 100));
   book.piece_done(1, true);
   EXPECT_TRUE(book.take_finished().empty());
   book.piece_done(1, true);

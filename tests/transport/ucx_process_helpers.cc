@@ -20,7 +20,7 @@ namespace baton::transport {
 namespace {
 
 constexpr const char* kVariable = "BATON_TEST_UCX_PEER";     // "id token | peer address peer_token transfer": what the child is
-constexpr std::int64_t kLong = 60'000'000'000;
+constexpr std::int64_t kFarAway = 60'000'000'000;
 
 class Deaf : public FabricListener {
   void on_slots_landed(Transfer, const std::vector<std::uint32_t>&, const std::vector<std::uint64_t>&) override {}
@@ -50,7 +50,7 @@ class Deaf : public FabricListener {
     _exit(1);
   }
   SlotArena granted(UcxProcess::kShape), source(UcxProcess::kShape);
-  fabric->grant({7, 1, granted.all(), kLong});
+  fabric->grant({7, 1, granted.all(), kFarAway});
   if (!parent.empty()) {
     fabric->connect(1, parent, parent_token);
     fabric->send(1, 8, source.to_send(0, UcxProcess::kShape.slots / 2));

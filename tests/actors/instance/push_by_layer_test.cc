@@ -16,7 +16,7 @@
 namespace baton {
 namespace {
 
-constexpr TransferId kTransfer{77};
+constexpr TransferId kPushed{77};
 constexpr std::uint32_t kTokens = 40, kBlocks = 3, kLayers = 3;      // the last block is filled by half
 
 // Stands before its last layer is done until it is let go.
@@ -111,11 +111,11 @@ TEST(PushByLayer, every_layer_but_the_last_has_landed_before_the_last_is_compute
   sequence.key = {RequestId{128}, Epoch{1}};
   for (std::uint32_t i = 0; i < kTokens; ++i) sequence.tokens.push_back(static_cast<TokenId>(i * 7 % FakeDevice::kVocabulary));
   sequence.blocks = {BlockId{0}, BlockId{1}, BlockId{2}};
-  sequence.push = {{.transfer = kTransfer, .peer = decode_ref, .block_begin = 0, .block_end = kBlocks, .last = true}};
+  sequence.push = {{.transfer = kPushed, .peer = decode_ref, .block_begin = 0, .block_end = kBlocks, .last = true}};
   const std::vector<Hash128> prefix = block_identities(sequence.tokens, 16);
   const std::vector<BlockId> target{BlockId{6}, BlockId{2}, BlockId{4}};
-  decode.host->carry_out(AcceptTransfer{kTransfer, prefill_ref, target, prefix, kTokens, Milliseconds{60000}});
-  prefill.host->carry_out(SendBlocks{kTransfer, decode_ref, sequence.blocks, prefix, kTokens, true});
+  decode.host->carry_out(AcceptTransfer{kPushed, prefill_ref, target, prefix, kTokens, Milliseconds{60000}});
+  prefill.host->carry_out(SendBlocks{kPushed, decode_ref, sequence.blocks, prefix, kTokens, true});
   const std::vector<BlockId> source = sequence.blocks;
   prefill.host->carry_out(StartStep{.step = StepId{1}, .sequences = {std::move(sequence)}});
 

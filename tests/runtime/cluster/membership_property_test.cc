@@ -12,12 +12,12 @@
 namespace baton {
 namespace {
 
-const std::vector<ExpectedNode> kNodes = {{"g", Role::gateway, "h:1"}, {"s", Role::scheduler, "h:2"}, {"p", Role::prefill, "h:3"},
+const std::vector<ExpectedNode> kAllNodes = {{"g", Role::gateway, "h:1"}, {"s", Role::scheduler, "h:2"}, {"p", Role::prefill, "h:3"},
                                           {"d", Role::decode, "h:4"},  {"m", Role::mixed, "h:5"}};
 
 class Network {
  public:
-  explicit Network(std::uint64_t seed) : random_(seed), nodes_(kNodes.size()) {}
+  explicit Network(std::uint64_t seed) : random_(seed), nodes_(kAllNodes.size()) {}
 
   void run() {
     for (int step = 0; step < 1500; ++step) {
@@ -38,9 +38,9 @@ class Network {
     for (std::size_t a = 0; a < nodes_.size(); ++a) {
       const std::vector<PeerView> peers = nodes_[a].core->peers();
       for (const PeerView& peer : peers) {
-        EXPECT_EQ(peer.state, PeerState::ready) << kNodes[a].name << " sees " << peer.name << ": " << peer.reason;
+        EXPECT_EQ(peer.state, PeerState::ready) << kAllNodes[a].name << " sees " << peer.name << ": " << peer.reason;
         const Node& other = nodes_[place_of(peer.name)];
-        EXPECT_EQ(peer.hello.self.incarnation.value, other.life) << kNodes[a].name << " sees another life of " << peer.name;
+        EXPECT_EQ(peer.hello.self.incarnation.value, other.life) << kAllNodes[a].name << " sees another life of " << peer.name;
         EXPECT_EQ(nodes_[a].admitted.count(peer.name), 1u);
       }
     }
@@ -67,18 +67,18 @@ class Network {
   };
 
   static std::size_t place_of(const std::string& name) {
-    for (std::size_t i = 0; i < kNodes.size(); ++i) {
-      if (kNodes[i].name == name) return i;
+    for (std::size_t i = 0; i < kAllNodes.size(); ++i) {
+      if (kAllNodes[i].name == name) return i;
     }
     return 0;
   }
 
   void start(std::size_t node) {
     if (nodes_[node].core) return;
-    const ExpectedNode& known = kNodes[node];
+    const ExpectedNode& known = kAllNodes[node];
     const InstanceRef self{InstanceId{node + 1}, Incarnation{++nodes_[node].life}};
     const Hello hello{.self = self, .name = known.name, .role = known.role};
-    nodes_[node].core = std::make_unique<Membership>(MembershipOptions{.self = hello, .nodes = kNodes});
+    nodes_[node].core = std::make_unique<Membership>(MembershipOptions{.self = hello, .nodes = kAllNodes});
     nodes_[node].admitted.clear();
     feed(node, StartMembership{});
   }
@@ -92,9 +92,9 @@ class Network {
       const bool between = (wire.dialler == a && wire.dialled == b) || (wire.dialler == b && wire.dialled == a);
       if (!between || !wire.up) continue;
       wire.up = false;
-      later(wire.dialler, wire.dialler_life, LinkDown{kNodes[wire.dialled].name, wire.dialler_link, "cut"});
+      later(wire.dialler, wire.dialler_life, LinkDown{kAllNodes[wire.dialled].name, wire.dialler_link, "cut"});
       if (wire.dialled_link == 0) continue;
-      later(wire.dialled, wire.dialled_life, LinkDown{kNodes[wire.dialler].name, wire.dialled_link, "cut"});
+      later(wire.dialled, wire.dialled_life, LinkDown{kAllNodes[wire.dialler].name, wire.dialled_link, "cut"});
     }
   }
 
@@ -155,9 +155,9 @@ class Network {
       if (const auto* answer = std::get_if<AnswerHello>(&command)) {
         wires_[place].dialled_link = answer->link;
         const Hello& self = nodes_[wire.dialled].core->self();
-        later(wire.dialler, wire.dialler_life, HelloAnswered{kNodes[wire.dialled].name, wire.dialler_link, self});
+        later(wire.dialler, wire.dialler_life, HelloAnswered{kAllNodes[wire.dialled].name, wire.dialler_link, self});
       } else if (const auto* refuse = std::get_if<RefuseHello>(&command)) {
-        later(wire.dialler, wire.dialler_life, HelloRejected{kNodes[wire.dialled].name, wire.dialler_link, refuse->reason});
+        later(wire.dialler, wire.dialler_life, HelloRejected{kAllNodes[wire.dialled].name, wire.dialler_link, refuse->reason});
       } else {
         std::visit([&](const auto& c) { carry_out(wire.dialled, c); }, command);
       }

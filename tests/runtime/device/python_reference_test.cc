@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "tests/python_helpers.h"
 #include "tests/runtime/device/trace_helpers.h"
 
 namespace baton {
@@ -29,11 +30,12 @@ std::string output_of(const std::string& command) {
 TEST(PythonReferenceSlow, gives_the_logits_of_random_hugging_face_models) {
   const char* shared = std::getenv("BATON_SHARED");
   if (shared == nullptr) GTEST_SKIP() << "BATON_SHARED is not set";
-  if (output_of("python3 -c 'import numpy; print(1)' 2>/dev/null").empty()) GTEST_SKIP() << "python3 has no numpy";
+  const auto python = test::python_with_numpy();
+  if (!python) GTEST_SKIP() << "python3 has no numpy: apt-get install python3-numpy";
   const auto folder = std::filesystem::path{testing::TempDir()} / ("baton_tiny_" + std::to_string(getpid()));
   for (int seed = 1; seed <= 8; ++seed) {
     const auto tokens = random_tokens(40 + 11 * static_cast<std::size_t>(seed), 320, static_cast<std::uint64_t>(seed));
-    const auto command = fmt::format("python3 '{}/tools/make_tiny_llama.py' '{}' --seed {} --tokens {}", shared,
+    const auto command = fmt::format("{} '{}/tools/make_tiny_llama.py' '{}' --seed {} --tokens {}", *python, shared,
                                      folder.string(), seed, fmt::join(tokens, ","));
     const auto reference = nlohmann::json::parse(output_of(command)).get<std::vector<double>>();
     const auto model = load_model(folder.string());

@@ -12,10 +12,10 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-constexpr std::uint32_t kTokens = 4;
+constexpr std::uint32_t kBlockTokens = 4;
 
 BlockPool pool_of(std::uint32_t blocks, bool cache = true) {
-  return BlockPool({.blocks = blocks, .block_tokens = kTokens, .prefix_cache = cache});
+  return BlockPool({.blocks = blocks, .block_tokens = kBlockTokens, .prefix_cache = cache});
 }
 
 std::vector<TokenId> tokens(std::uint32_t count, TokenId first = 100) {
@@ -26,7 +26,7 @@ std::vector<TokenId> tokens(std::uint32_t count, TokenId first = 100) {
 
 std::vector<Hash128> chain_of(const std::vector<TokenId>& all) {
   std::vector<Hash128> chain;
-  extend_chain(chain, all, kTokens);
+  extend_chain(chain, all, kBlockTokens);
   return chain;
 }
 
@@ -36,7 +36,7 @@ BlockTable stored(const std::vector<TokenId>& all, BlockPool& pool) {
   EXPECT_TRUE(table.grow_to(all.size(), pool));
   const auto chain = chain_of(all);
   for (std::size_t i = 0; i < chain.size(); ++i) {
-    pool.publish(table.blocks()[i], chain[i], std::span{all}.subspan(i * kTokens, kTokens));
+    pool.publish(table.blocks()[i], chain[i], std::span{all}.subspan(i * kBlockTokens, kBlockTokens));
   }
   return table;
 }
@@ -187,20 +187,20 @@ TEST(BlockTable, does_not_fork_a_partial_block_without_room) {
 
 TEST(PrefixIdentity, depends_on_every_token_before_the_blocks_end_and_on_no_later_one) {
   const auto all = tokens(10);
-  const auto identities = block_identities(all, kTokens);
+  const auto identities = block_identities(all, kBlockTokens);
   ASSERT_EQ(identities.size(), 3u);
   for (std::size_t changed = 0; changed < all.size(); ++changed) {
     auto other = all;
     other[changed] += 1;
-    const auto differing = block_identities(other, kTokens);
-    for (std::size_t block = 0; block < 3; ++block) EXPECT_EQ(identities[block] == differing[block], block < changed / kTokens);
+    const auto differing = block_identities(other, kBlockTokens);
+    for (std::size_t block = 0; block < 3; ++block) EXPECT_EQ(identities[block] == differing[block], block < changed / kBlockTokens);
   }
 }
 
 TEST(PrefixIdentity, of_a_partial_block_differs_from_that_of_the_full_one) {
-  EXPECT_NE(block_identities(tokens(6), kTokens)[1], block_identities(tokens(8), kTokens)[1]);
-  EXPECT_EQ(block_identities(tokens(6), kTokens)[0], block_identities(tokens(8), kTokens)[0]);
-  EXPECT_THAT(block_identities({}, kTokens), IsEmpty());
+  EXPECT_NE(block_identities(tokens(6), kBlockTokens)[1], block_identities(tokens(8), kBlockTokens)[1]);
+  EXPECT_EQ(block_identities(tokens(6), kBlockTokens)[0], block_identities(tokens(8), kBlockTokens)[0]);
+  EXPECT_THAT(block_identities({}, kBlockTokens), IsEmpty());
 }
 
 }  // namespace

@@ -218,15 +218,15 @@ TEST(HuggingFace, the_template_is_that_of_the_file_beside_then_of_the_config) {
   EXPECT_EQ(read(files)->chat_template, "jinja");
 }
 
-struct Broken {
+struct BrokenFolder {
   const char* name;
   std::function<void(TinyHf&)> change;
   const char* message;
   ErrorCode code = ErrorCode::invalid_file;
 };
 
-void expect_each_refused(const std::vector<Broken>& cases) {
-  for (const Broken& c : cases) {
+void expect_each_folder_refused(const std::vector<BrokenFolder>& cases) {
+  for (const BrokenFolder& c : cases) {
     TinyHf files = tiny_hf();
     c.change(files);
     const auto model = read(files);
@@ -241,7 +241,7 @@ json& tensor(TinyHf& files, const char* name) { return files.shards[0].second.he
 
 TEST(HuggingFace, a_wrong_config_is_refused_by_key_and_expectation) {
   const auto set = [](const char* key, json value) { return [=](TinyHf& f) { f.config[key] = value; }; };
-  expect_each_refused({
+  expect_each_folder_refused({
       {"architecture", set("architectures", {"BertModel"}), "BertModel is not supported; supported: LlamaForCausalLM",
        ErrorCode::unsupported},
       {"no architecture", set("architectures", nullptr), "key architectures: expected a list"},
@@ -264,7 +264,7 @@ TEST(HuggingFace, a_wrong_config_is_refused_by_key_and_expectation) {
 
 TEST(HuggingFace, a_broken_safetensors_file_is_refused_by_tensor) {
   const char* q = "model.layers.0.self_attn.q_proj.weight";
-  expect_each_refused({
+  expect_each_folder_refused({
       {"dtype", [q](TinyHf& f) { tensor(f, q)["dtype"] = "I64"; }, "q_proj.weight is I64; supported: F32, F16, BF16",
        ErrorCode::unsupported},
       {"no dtype", [q](TinyHf& f) { tensor(f, q).erase("dtype"); }, "q_proj.weight.dtype: missing"},
@@ -317,7 +317,7 @@ TEST(HuggingFace, a_broken_safetensors_file_is_refused_by_tensor) {
 TEST(HuggingFace, a_component_that_is_not_known_is_refused_by_name) {
   const auto set = [](const char* key, json value) { return [=](TinyHf& f) { f.tokenizer[key] = value; }; };
   const auto in_model = [](const char* key, json value) { return [=](TinyHf& f) { f.tokenizer["model"][key] = value; }; };
-  expect_each_refused({
+  expect_each_folder_refused({
       {"model", in_model("type", "Unigram"), "Unigram is not supported; supported: BPE", ErrorCode::unsupported},
       {"suffix", in_model("end_of_word_suffix", "</w>"), "end_of_word_suffix", ErrorCode::unsupported},
       {"normalizer", set("normalizer", {{"type", "Lowercase"}}),

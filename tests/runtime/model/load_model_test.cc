@@ -7,6 +7,7 @@
 
 #include "runtime/model/loaded_model.h"
 #include "tests/default_model.h"
+#include "tests/python_helpers.h"
 #include "tests/runtime/model/model_writers.h"
 
 namespace baton {
@@ -122,10 +123,11 @@ TEST_F(LoadModel, what_is_not_there_is_named) {
 TEST_F(LoadModel, reads_the_tiny_models_of_the_reference_tool) {
   const char* shared = std::getenv("BATON_SHARED");
   if (shared == nullptr) GTEST_SKIP() << "BATON_SHARED is not set";
-  if (std::system("python3 -c 'import numpy' >/dev/null 2>&1") != 0) GTEST_SKIP() << "python3 has no numpy";
+  const auto python = test::python_with_numpy();
+  if (!python) GTEST_SKIP() << "python3 has no numpy: apt-get install python3-numpy";
   for (int seed = 1; seed <= 4; ++seed) {
     const std::string out = (directory_ / std::to_string(seed)).string();
-    const std::string command = fmt::format("python3 '{}/tools/make_tiny_llama.py' '{}' --seed {}", shared, out, seed);
+    const std::string command = fmt::format("{} '{}/tools/make_tiny_llama.py' '{}' --seed {}", *python, shared, out, seed);
     ASSERT_EQ(std::system(command.c_str()), 0);
     const auto model = load_model(out);
     ASSERT_TRUE(model.ok()) << model.error().message;
