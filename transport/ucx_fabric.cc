@@ -21,6 +21,7 @@ namespace baton::transport {
 namespace {
 
 constexpr std::int64_t kFlushNs = 400'000'000;             // for healthy peers, in the destructor
+constexpr std::int64_t kStrangersNs = 100'000'000;         // for who connected and says nothing
 constexpr std::int64_t kDeadlineCheckNs = 1'000'000;       // how often deadlines are looked at while busy
 constexpr std::uint32_t kMinPieceBytes = GrantTable::kMinFragmentBytes;
 constexpr std::uint32_t kMaxPieceBytes = 64u << 20;
@@ -152,11 +153,16 @@ class UcxFabric final : public Fabric {
   // endpoints brings them; requests that UCX did not give back in time die with the worker.
   void shut_down() {
     listener_ = nullptr;
-    worker_->stop_listening();
+    worker_->admit_nobody();
     receiver_->drop_waiting();
     links_->close_all(kFlushNs);
     const std::int64_t end = now_ns() + kFlushNs;
     while (sender_->in_flight() + receiver_->in_flight() > 0 && now_ns() < end) worker_->progress();
+    const std::int64_t strangers_end = now_ns() + kStrangersNs;
+    while (worker_->has_connections() && now_ns() < strangers_end) {
+      worker_->progress();
+      links_->reject_waiting();
+    }
   }
 
   void peer_failed(PeerId peer, const std::string& why, bool ours) {

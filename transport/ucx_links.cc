@@ -271,11 +271,15 @@ void UcxLinks::poll_closing() {
   });
 }
 
-void UcxLinks::close_all(std::int64_t flush_ns) {
+void UcxLinks::reject_waiting() {
   while (!requests_.empty()) {
     worker_.reject(requests_.front());
     requests_.pop_front();
   }
+}
+
+void UcxLinks::close_all(std::int64_t flush_ns) {
+  reject_waiting();
   std::vector<std::pair<LinkPtr, void*>> flushing;
   for (const auto& [endpoint, link] : by_endpoint_) {
     ucp_request_param_t params{};

@@ -69,6 +69,7 @@ class UcxLinks {
   bool unsettled() const { return !requests_.empty() || !errors_.empty() || !greetings_.empty() || intruded_; }
   std::int64_t next_deadline() const;
 
+  void reject_waiting();               // requests for a connection that came and were not looked at yet
   // Healthy endpoints are flushed first, for at most `flush_ns`; then everything is closed by force.
   void close_all(std::int64_t flush_ns);
 

@@ -10,9 +10,9 @@ extern "C" {
 
 #include <algorithm>
 #include <cstdlib>
-#include <utility>
 
 #include "transport/clock.h"
+#include "transport/listening_socket.h"
 #include "transport/socket_address.h"
 
 namespace baton::transport {
@@ -127,9 +127,9 @@ bool UcxWorker::listen(void (*callback)(ucp_conn_request_h, void*), void* argume
 
 void UcxWorker::reject(ucp_conn_request_h request) { ucp_listener_reject(listener_, request); }
 
-void UcxWorker::stop_listening() {
-  if (listener_ != nullptr) ucp_listener_destroy(std::exchange(listener_, nullptr));
-}
+void UcxWorker::admit_nobody() { transport::admit_nobody(*parse_address(address_)); }
+
+bool UcxWorker::has_connections() const { return transport::has_connections(*parse_address(address_)); }
 
 std::size_t UcxWorker::max_header_bytes() const {
   ucp_worker_attr_t attributes{};
@@ -146,7 +146,7 @@ void UcxWorker::wait(std::int64_t at_most_ns) {
 }
 
 UcxWorker::~UcxWorker() {
-  stop_listening();
+  if (listener_ != nullptr) ucp_listener_destroy(listener_);
   if (worker_ != nullptr) ucp_worker_destroy(worker_);
   if (context_ != nullptr) ucp_cleanup(context_);
 }

@@ -35,7 +35,9 @@ class UcxWorker {
   // `callback` only queues the request: an endpoint may not be created inside it.
   bool listen(void (*callback)(ucp_conn_request_h, void*), void* argument, std::string& why);
   void reject(ucp_conn_request_h request);
-  void stop_listening();
+  // The end of a worker has to wait until nobody is between being accepted and its connection request (listening_socket.h).
+  void admit_nobody();
+  bool has_connections() const;
 
   bool progress() { return ucp_worker_progress(worker_) != 0; }
   bool arm() { return ucp_worker_arm(worker_) == UCS_OK; }   // false: progress again before sleeping

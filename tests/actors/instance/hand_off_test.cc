@@ -1,6 +1,8 @@
 // The hand-off between two instances with all of their threads, but not their actors.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "tests/actors/instance/threaded_instances.h"
 
 namespace baton {
@@ -59,9 +61,11 @@ class Pair : public Post {
     EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds{60}, [this] { return finished_ == kRequests; }));
     return streams_;
   }
-  void await_first_token() {
+  // A second token: its KV has moved, that of others moves.
+  void await_first_decoded() {
+    const auto decoded = [this] { return std::ranges::any_of(streams_, [](const auto& stream) { return stream.second.size() > 1; }); };
     std::unique_lock lock{mutex_};
-    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds{60}, [this] { return !streams_.empty(); }));
+    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds{60}, decoded));
   }
   // As when its process dies.
   void end_decode() {
@@ -142,7 +146,7 @@ TEST(HandOff, leaves_nothing_with_the_prefill_instance_when_the_other_ends_in_th
   for (const HandOffMode mode : {HandOffMode::pull, HandOffMode::push_by_layer}) {
     Pair pair{mode};
     pair.ask_everything();
-    pair.await_first_token();
+    pair.await_first_decoded();
     pair.end_decode();
     pair.prefill().await_idle();
   }
