@@ -10,7 +10,8 @@ Status write_text(const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file << text;
   file.close();
-  if (!file) return Error{ErrorCode::io_error, Scope::request, fmt::format("{} could not be written: is its folder there, and writable?", path)};
+  if (!file) return Error{ErrorCode::io_error, Scope::request,
+                             fmt::format("{} could not be written: is its folder there, and writable?", path)};
   return ok();
 }
 

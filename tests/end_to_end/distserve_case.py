@@ -37,8 +37,8 @@ def the_csv_has_the_authors_latencies_in_trace_order():
         with open(out, encoding="ascii") as file:
             return list(csv.DictReader(file))
     rows = with_file(TRACE, use)
-    assert list(rows[0]) == ["request_id", "arrival_s", "prompt_tokens", "output_tokens", "ttft_ms", "tpot_ms", "e2e_ms", "prefill_instance",
-                             "decode_instance", "outcome"]
+    assert list(rows[0]) == ["request_id", "arrival_s", "prompt_tokens", "output_tokens", "ttft_ms", "tpot_ms", "e2e_ms",
+                             "prefill_instance", "decode_instance", "outcome"]
     expected = [(75.199881053, 22.347117995), (211.405474507, 22.851854194), (171.405474507, 22.538883947),
                 (253.616118272, 23.428071311), (276.276622006, 25.221450907)]
     for row, (ttft, tpot), number in zip(rows, expected, range(5)):

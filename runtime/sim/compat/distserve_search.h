@@ -5,7 +5,7 @@
 // high affinity: an instance may span nodes. low: the same number of stages on every node (pp_cross nodes), and what a node holds of
 // both instances must fit it. Candidates whose weights do not fit or whose speed is not known are enumerated but not run.
 //
-// Source: DistServe (OSDI'24) section 4; release at commit 82831f1: search_configs.py, search_binary.py, simulate.py.
+// Source: DistServe (OSDI'24) section 4; release at commit 82831f1: its modules search_configs, search_binary and simulate.
 // Thread: none; call step() until it says that nothing is left.
 #pragma once
 

@@ -10,7 +10,7 @@
 // Deployment::prefill_tokens; later stages take what stage 0 batched. Decode: every stage takes what waits. A stage that is done starts
 // again in the same instant, before those it handed work to; an idle stage starts after everything else of that instant.
 //
-// Source: DistServe (OSDI'24), simdistserve of the release: worker.py, time_estimator.py, simulate_dist.py at commit 82831f1.
+// Source: DistServe (OSDI'24), simdistserve of the release: modules worker, time_estimator and simulate_dist at commit 82831f1.
 // Times are milliseconds. Thread: none; one run at a time. Cost: no allocation per event once the queues have grown.
 #pragma once
 

@@ -8,7 +8,7 @@
 //
 // Machines are called <gpu>_<number> and numbered as the source does: where all have the same GPU, prompt machines first; else token
 // machines first. Machines of several GPUs on one side are in the order of configs/profiles/splitwise_machines.yaml.
-// Source: SplitwiseSim's start_state.py, cluster.py, configs/start_state, configs/orchestrator_repo/schedulers.
+// Source: SplitwiseSim's modules start_state and cluster, configs/start_state, configs/orchestrator_repo/schedulers.
 #pragma once
 
 #include <cstdint>

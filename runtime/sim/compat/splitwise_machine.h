@@ -11,7 +11,7 @@
 //
 // Where the order of a list decides, it is the source's: pending is searched by bisection though its keys age, the batch keeps its
 // survivors' order, lists of requests are by arrival with later insertions after equals.
-// Source: SplitwiseSim's instance.py. Holds a reference to the World, which must outlive it.
+// Source: SplitwiseSim's module instance. Holds a reference to the World, which must outlive it.
 #pragma once
 
 #include <cstddef>

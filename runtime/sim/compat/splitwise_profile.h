@@ -1,5 +1,5 @@
 // What SplitwiseSim knows of models and machines: times measured on real ones, sizes, and the constants of its evaluation, read
-// from configs/profiles/splitwise_*.yaml as they are compiled into the program. Source: SplitwiseSim's performance_model.py.
+// from configs/profiles/splitwise_*.yaml as they are compiled into the program. Source: SplitwiseSim's module performance_model.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // What a run of SplitwiseSim came to, over its completed requests; and Splitwise's verdict on it, the nine SLOs: P50, P90 and P99 of
 // the slowdown in TTFT, TBT and E2E, each under its limit. A slowdown is against the request alone on an idle machine of A100s
 // serving the same model: TTFT prompt_time(P), TBT token_time(P), E2E both with T - 1 of the latter.
-// Source: the paper's Table VI; SplitwiseSim's notebooks/perf_model.py and utils.py (strictly under).
+// Source: the paper's Table VI; SplitwiseSim's notebooks, modules perf_model and utils (strictly under).
 #pragma once
 
 #include <cstddef>

@@ -5,7 +5,7 @@
 //   mixed_pool                      by load, with machines moving between a prompt, a token and a mixed pool
 //
 // Of equals the first in list order wins; a machine that comes back from the mixed pool goes to the end of its list.
-// Source: SplitwiseSim's scheduler.py. Holds pointers to the machines, which must outlive it.
+// Source: SplitwiseSim's module scheduler. Holds pointers to the machines, which must outlive it.
 #pragma once
 
 #include <cstddef>

@@ -1,6 +1,6 @@
 // What one run of SplitwiseSim knows of its requests. A request is two tasks: the prompt (all its tokens in one iteration, which
 // makes token 1) and the tokens (the other T - 1, one an iteration). They run on one machine ("chained": both are put there at
-// arrival) or on two, with a transfer of the KV between them. Source: SplitwiseSim's request.py, task.py, node.py.
+// arrival) or on two, with a transfer of the KV between them. Source: SplitwiseSim's modules request, task, node.
 #pragma once
 
 #include <cstdint>
