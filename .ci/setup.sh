@@ -57,6 +57,17 @@ install_packages() {
   [ ! -e "$log.failed" ] || { tail -n 20 "$log" >&2; die "apt-get could not install: ${missing[*]}"; }
 }
 
+# show_tenths NAME: ninja's output, line by line as it comes (an awk may wait for more), to a line every tenth of the way.
+show_tenths() {
+  local line tenth last=
+  while IFS= read -r line; do
+    [[ $line =~ ^\[([0-9]+)/([0-9]+)\] && ${BASH_REMATCH[2]} -gt 9 ]] || continue
+    tenth=$((10 * BASH_REMATCH[1] / BASH_REMATCH[2]))
+    [ "$tenth" = "$last" ] || say "building $1: ${BASH_REMATCH[1]} of ${BASH_REMATCH[2]}"
+    last=$tenth
+  done
+}
+
 # build PRESET [TARGET...]: configure once, then ninja (which shows its own progress).
 build() {
   local preset=$1; shift
@@ -71,9 +82,7 @@ build() {
   if [ -t 2 ]; then
     ninja -C "$directory" -j "$jobs" "$@" >&2 || die "the build of build/$preset failed"
   else                                        # not a terminal: a line every tenth of the way, and errors whole
-    { NINJA_STATUS='[%f/%t] ' ninja -C "$directory" -j "$jobs" "$@" 2>&1 || echo 'ninja: failed'; } | tee "$log" | awk -v name="$preset" '
-      match($0, /^\[[0-9]+\/[0-9]+\]/) { split(substr($0, 2, RLENGTH - 2), n, "/"); tenth = int(10 * n[1] / n[2]);
-        if (n[2] > 9 && tenth != last) { last = tenth; print "building " name ": " n[1] " of " n[2]; fflush() } next }' >&2
+    { NINJA_STATUS='[%f/%t] ' ninja -C "$directory" -j "$jobs" "$@" 2>&1 || echo 'ninja: failed'; } | tee "$log" | show_tenths "$preset"
     if tail -n 1 "$log" | grep -q '^ninja: failed'; then
       awk '!/^\[[0-9]+\/[0-9]+\] (Building|Linking)/ && ++lines <= 60' "$log" >&2
       die "the build of build/$preset failed"
