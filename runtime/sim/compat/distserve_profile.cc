@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint32_t kBlockTokens = 16;
 constexpr double kVocabulary = 50272, kPositions = 2048;
-constexpr std::uint32_t kMostGpus = 1u << 15;          // of a tp or a pp: far above any model's heads and layers
+constexpr std::uint32_t kLargestDegree = 1u << 15;          // of a tp or a pp: far above any model's heads and layers
 
 Error refusal(std::string message) { return {ErrorCode::invalid_argument, Scope::request, std::move(message)}; }
 
@@ -73,7 +73,7 @@ Result<Parallelism> parse_parallelism(std::string_view text, const std::string& 
     std::uint32_t degree = 0;
     const char* end = part.data() + part.size();
     const auto read = std::from_chars(part.data() + 3, end, degree);
-    if (read.ec != std::errc{} || read.ptr != end || degree == 0 || degree > kMostGpus) return malformed();
+    if (read.ec != std::errc{} || read.ptr != end || degree == 0 || degree > kLargestDegree) return malformed();
     (is_tp ? parallelism.tp : parallelism.pp) = degree;
     (is_tp ? tp_given : pp_given) = true;
     if (part.size() == rest.size()) return parallelism;

@@ -21,33 +21,33 @@ std::vector<std::uint32_t> divisors(std::uint32_t number, std::uint32_t most) {
   return found;
 }
 
-Error refusal(std::string message) { return {ErrorCode::invalid_argument, Scope::request, std::move(message)}; }
+Error not_searched(std::string message) { return {ErrorCode::invalid_argument, Scope::request, std::move(message)}; }
 
 Status check_options(const SearchOptions& options) {
   const std::uint32_t nodes = options.nodes, gpus = options.gpus_per_node;
   if (nodes == 0 || gpus == 0 || std::uint64_t{nodes} * gpus > kMostGpus) {
-    return refusal(fmt::format("{} nodes of {} GPUs are no cluster: --nodes and --gpus-per-node are at least 1, and {} GPUs at most",
+    return not_searched(fmt::format("{} nodes of {} GPUs are no cluster: --nodes and --gpus-per-node are at least 1, and {} GPUs at most",
                                nodes, gpus, kMostGpus));
   }
   const Slo& slo = options.slo;
   const double rate = options.max_per_gpu_rate, esp = options.esp;
   const std::pair<const char*, double> positive[] = {{"--ttft-ms", slo.ttft_ms}, {"--tpot-ms", slo.tpot_ms}, {"--max-per-gpu-rate", rate}};
   for (const auto& [flag, value] : positive) {
-    if (!std::isfinite(value) || value <= 0) return refusal(fmt::format("{} must be above 0, not {}", flag, value));
+    if (!std::isfinite(value) || value <= 0) return not_searched(fmt::format("{} must be above 0, not {}", flag, value));
   }
   if (rate < kLeastRate || rate > kMostRate) {
-    return refusal(fmt::format("--max-per-gpu-rate must be from {} to {} requests a second, not {}", kLeastRate, kMostRate, rate));
+    return not_searched(fmt::format("--max-per-gpu-rate must be from {} to {} requests a second, not {}", kLeastRate, kMostRate, rate));
   }
   const std::pair<const char*, double> percentiles[] = {{"--ttft-percentile", slo.ttft_percentile},
                                                          {"--tpot-percentile", slo.tpot_percentile}};
   for (const auto& [flag, value] : percentiles) {
-    if (!(value > 0 && value <= 100)) return refusal(fmt::format("{} must be above 0 and at most 100, not {}", flag, value));
+    if (!(value > 0 && value <= 100)) return not_searched(fmt::format("{} must be above 0 and at most 100, not {}", flag, value));
   }
   if (!(esp > 0 && esp < rate)) {
-    return refusal(fmt::format("--esp must be above 0 and below --max-per-gpu-rate {}, not {}: no rate would be probed", rate, esp));
+    return not_searched(fmt::format("--esp must be above 0 and below --max-per-gpu-rate {}, not {}: no rate would be probed", rate, esp));
   }
   if (rate / esp > std::exp2(kMostProbes)) {
-    return refusal(fmt::format("--esp {} takes over {} probes: give a larger one", esp, kMostProbes));
+    return not_searched(fmt::format("--esp {} takes over {} probes: give a larger one", esp, kMostProbes));
   }
   return ok();
 }

@@ -12,10 +12,10 @@
 namespace baton {
 namespace {
 
-constexpr std::uint32_t kBlocks = 24;
+constexpr std::uint32_t kEvictable = 24;
 
 std::unique_ptr<EvictionPolicy> make(const std::string& name) {
-  auto policy = make_eviction(name, kBlocks);
+  auto policy = make_eviction(name, kEvictable);
   EXPECT_TRUE(policy.ok());
   return std::move(*policy);
 }
@@ -87,7 +87,7 @@ TEST(Eviction, agrees_with_a_model_that_searches_all_blocks) {
     std::map<std::uint32_t, ModelBlock> model;
     Random random{11};
     for (std::uint64_t now = 1; now < 20000; ++now) {
-      const BlockId block{static_cast<std::uint32_t>(random.below(kBlocks))};
+      const BlockId block{static_cast<std::uint32_t>(random.below(kEvictable))};
       const auto known = model.find(block.value);
       if (known == model.end()) {
         const auto depth = static_cast<std::uint32_t>(random.below(5));

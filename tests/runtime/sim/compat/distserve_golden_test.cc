@@ -9,7 +9,7 @@ namespace {
 
 using ::testing::ElementsAre;
 
-constexpr double kToleranceMs = 1e-6;
+constexpr double kGoldenToleranceMs = 1e-6;
 
 struct GoldenRun {
   const char* name;
@@ -31,10 +31,10 @@ TEST_P(DistServeGolden, has_every_latency_of_the_authors_run) {
   ASSERT_EQ(rows.size(), latencies.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     ASSERT_EQ(rows[i].size(), 4u);
-    EXPECT_NEAR(latencies[i].ttft, rows[i][0], kToleranceMs) << i;
-    EXPECT_NEAR(latencies[i].decode, rows[i][1], kToleranceMs) << i;
-    EXPECT_NEAR(latencies[i].e2e, rows[i][2], kToleranceMs) << i;
-    EXPECT_NEAR(latencies[i].tpot(timeline.requests[i].output), rows[i][3], kToleranceMs) << i;
+    EXPECT_NEAR(latencies[i].ttft, rows[i][0], kGoldenToleranceMs) << i;
+    EXPECT_NEAR(latencies[i].decode, rows[i][1], kGoldenToleranceMs) << i;
+    EXPECT_NEAR(latencies[i].e2e, rows[i][2], kGoldenToleranceMs) << i;
+    EXPECT_NEAR(latencies[i].tpot(timeline.requests[i].output), rows[i][3], kGoldenToleranceMs) << i;
   }
 }
 
