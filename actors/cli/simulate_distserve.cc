@@ -8,7 +8,7 @@
 #include "actors/cli/simulate_flags.h"
 #include "actors/cli/verbs.h"
 #include "runtime/sim/compat/distserve_simulator.h"
-#include "runtime/sim/compat/quantile.h"
+#include "runtime/sim/quantile.h"
 #include "runtime/sim/request_csv.h"
 #include "runtime/sim/trace.h"
 
