@@ -121,7 +121,6 @@ Status write_summary(const SimulateFlags& flags, const Deployment& deployment, c
 }  // namespace
 
 int simulate_distserve(const SimulateFlags& flags) {
-  if (flags.compat.empty()) return report(refusal("say whose simulator to follow: --compat distserve, distserve-vllm or splitwise"));
   const auto deployment = deployment_of(flags);
   if (!deployment) return report(deployment.error());
   const auto trace = sim::load_trace(flags.trace);
