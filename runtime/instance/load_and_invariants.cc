@@ -17,12 +17,13 @@ LoadReport InstanceCore::State::load() const {
   load.context_tokens = sequences.context_tokens() + sink.tokens();
   load.blocks_total = context.pool.total();
   load.blocks_used = context.pool.used();
-  std::vector<BlockId> leased;
-  const auto collect = [&](BlockId block) { leased.push_back(block); };
-  source.visit_references(collect);
-  sink.visit_references(collect);
-  std::ranges::sort(leased);
-  load.blocks_leased = static_cast<std::uint32_t>(std::ranges::unique(leased).begin() - leased.begin());
+  std::vector<bool> leased(context.pool.total());
+  const auto count_once = [&](BlockId block) {
+    load.blocks_leased += leased[block.value] ? 0 : 1;
+    leased[block.value] = true;
+  };
+  source.visit_references(count_once);
+  sink.visit_references(count_once);
   load.draining = draining;
   load.unreachable = partners.unreachable();
   return load;

@@ -83,8 +83,9 @@ void VirtualInstances::step_ended(std::uint32_t instance) {
   Instance& self = instances_[instance];
   for (const PushPlan& plan : self.pushes) fabric_.step_ends(plan);
   self.pushes.clear();
-  const StepDone done = std::exchange(self.done, {});
-  apply(instance, self.core.on(done, world_.now()));
+  InstanceCommands commands = self.core.on(self.done, world_.now());
+  self.done.samples.clear();
+  apply(instance, std::move(commands));
 }
 
 void VirtualInstances::timer_event(const VirtualEvent& event) {
