@@ -66,7 +66,8 @@ Result<sim::VirtualOptions> options_of(const SimulateFlags& flags) {
   }
   const auto hand_off = hand_off_of(flags.hand_off);
   if (!hand_off) return hand_off.error();
-  for (const auto& [value, flag] : {std::pair{flags.control_latency_us, "--control-latency-us"}, {flags.link_latency_us, "--link-latency-us"}}) {
+  for (const auto& [value, flag] :
+       {std::pair{flags.control_latency_us, "--control-latency-us"}, {flags.link_latency_us, "--link-latency-us"}}) {
     if (!(value >= 0 && value <= 1e9)) return misuse(fmt::format("{} must be from 0 to 1e9, not {}", flag, value));
   }
   if (!(flags.link_gbit_per_s >= 1e-3 && flags.link_gbit_per_s <= 1e6)) {
@@ -88,7 +89,8 @@ Result<sim::Trace> trace_of(const SimulateFlags& flags) {
   const auto workload = sim::load_workload(flags.workload);
   if (!workload) return workload.error();
   if (workload->arrivals.process == sim::Arrivals::Process::closed_loop) {
-    return misuse(fmt::format("the workload {} is a closed loop, whose arrivals depend on the answers: simulate an open one", flags.workload));
+    return misuse(fmt::format("the workload {} is a closed loop, whose arrivals depend on the answers: simulate an open one",
+                              flags.workload));
   }
   return sim::generate(*workload, flags.rate.value_or(workload->rate), flags.count, flags.seed);
 }

@@ -58,7 +58,8 @@ void add_simulate_verb(CLI::App& app, int& status) {
   add_option(*verb, "--requests", flags->requests, "Write a CSV of every request here");
   add_option(*verb, "--json", flags->json, "Write a summary as JSON here");
   add_option(*verb, "--model", flags->model, "Whose performance profile is used");
-  add_option(*verb, "--prefill", flags->prefill, "Prefill instances, N[,tp=2,pp=1]; with --compat distserve the parallelism of the one, tp=2,pp=1");
+  add_option(*verb, "--prefill", flags->prefill,
+             "Prefill instances, N[,tp=2,pp=1]; with --compat distserve the parallelism of the one, tp=2,pp=1");
   add_option(*verb, "--decode", flags->decode, "Decode instances, likewise");
   add_option(*verb, "--mixed", flags->mixed, "Mixed instances, which do both, likewise; with --compat distserve-vllm");
   add_option(*verb, "--start-state", flags->start_state, "Splitwise: baseline, orca, splitwise or splitwise_hhcap");

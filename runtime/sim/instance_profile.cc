@@ -13,7 +13,7 @@ namespace {
 
 using distserve::Parallelism;
 
-constexpr std::string_view kDistServe = "distserve/", kSplitwise = "splitwise/";
+constexpr std::string_view kOfDistServe = "distserve/", kOfSplitwise = "splitwise/";
 constexpr Parallelism kSplitwiseMachine{8, 1};
 
 Error unknown_profile(std::string message) { return {ErrorCode::invalid_argument, Scope::request, std::move(message), "profile"}; }
@@ -26,7 +26,11 @@ Result<InstanceProfile> of_distserve(const std::string& model_name, Parallelism 
   const auto deployment = deploy(*profile, **model, distserve::Engine::distserve, parallelism, parallelism);
   if (!deployment) return deployment.error();
   const perf::KvShape shape{(*model)->layers, (*model)->heads, (*model)->hidden / (*model)->heads};
-  return InstanceProfile{make_step_model(*deployment), parallelism, (*model)->layers, kv_bytes_per_token(shape), deployment->prefill_tokens};
+  return InstanceProfile{.steps = make_step_model(*deployment),
+                         .parallelism = parallelism,
+                         .layers = (*model)->layers,
+                         .kv_bytes_per_token = kv_bytes_per_token(shape),
+                         .kv_tokens = deployment->prefill_tokens};
 }
 
 Result<InstanceProfile> of_splitwise(const std::string& model_name, const std::string& gpu, Parallelism parallelism) {
@@ -41,8 +45,11 @@ Result<InstanceProfile> of_splitwise(const std::string& model_name, const std::s
   const auto machine = std::ranges::find(hardware->gpus, gpu, &splitwise::Gpu::name);
   CHECK(machine != hardware->gpus.end() && model->times.contains(gpu), "{} was listed", gpu);
   const std::int64_t room = (machine->machine_memory_bytes - model->weight_bytes) / model->kv_bytes_per_token;
-  return InstanceProfile{make_step_model(model->times.at(gpu)), parallelism, model->layers,
-                         static_cast<std::uint64_t>(model->kv_bytes_per_token), static_cast<std::uint64_t>(std::max<std::int64_t>(room, 0))};
+  return InstanceProfile{.steps = make_step_model(model->times.at(gpu)),
+                         .parallelism = parallelism,
+                         .layers = model->layers,
+                         .kv_bytes_per_token = static_cast<std::uint64_t>(model->kv_bytes_per_token),
+                         .kv_tokens = static_cast<std::uint64_t>(std::max<std::int64_t>(room, 0))};
 }
 
 }  // namespace
@@ -53,12 +60,12 @@ Result<std::vector<std::string>> instance_profile_names() {
   if (!profile) return profile.error();
   for (const distserve::Model& model : profile->models) {
     const auto& measured = model.coefficients[static_cast<std::size_t>(distserve::Engine::distserve)];
-    if (!measured.empty()) names.push_back(std::string(kDistServe) + model.name);
+    if (!measured.empty()) names.push_back(std::string(kOfDistServe) + model.name);
   }
   for (const std::string& name : splitwise::model_names()) {
     const auto model = splitwise::load_model(name);
     if (!model) return model.error();
-    for (const auto& [gpu, times] : model->times) names.push_back(fmt::format("{}{}@{}", kSplitwise, name, gpu));
+    for (const auto& [gpu, times] : model->times) names.push_back(fmt::format("{}{}@{}", kOfSplitwise, name, gpu));
   }
   std::ranges::sort(names);
   return names;
@@ -71,8 +78,8 @@ Result<InstanceProfile> load_instance_profile(const std::string& name, std::opti
   if (std::ranges::find(*names, name) == names->end()) {
     return unknown_profile(fmt::format("there is no performance profile \"{}\"{}", name, suggestion(name, *names)));
   }
-  if (name.starts_with(kDistServe)) return of_distserve(name.substr(kDistServe.size()), parallelism.value_or(Parallelism{}));
-  const std::string machine = name.substr(kSplitwise.size());
+  if (name.starts_with(kOfDistServe)) return of_distserve(name.substr(kOfDistServe.size()), parallelism.value_or(Parallelism{}));
+  const std::string machine = name.substr(kOfSplitwise.size());
   const std::size_t at = machine.find('@');
   return of_splitwise(machine.substr(0, at), machine.substr(at + 1), parallelism.value_or(kSplitwiseMachine));
 }

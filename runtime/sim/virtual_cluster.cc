@@ -67,6 +67,10 @@ VirtualKv kv_of(const VirtualOptions& options) {
   return {profile.kv_bytes_per_token, profile.layers, options.block_tokens};
 }
 
+std::vector<Network::Link> links_of(const VirtualOptions& options) {
+  return std::vector<Network::Link>(instances_of(options), {options.link_bytes_per_s, options.link_bytes_per_s});
+}
+
 bool names_blocks(const Trace& trace) {
   return std::ranges::any_of(trace, [](const TraceRequest& request) { return !request.blocks.empty(); });
 }
@@ -75,8 +79,7 @@ class VirtualCluster {
  public:
   VirtualCluster(const VirtualOptions& options, const Trace& trace)
       : world_(instances_of(options), options.control_latency),
-        fabric_(world_, kv_of(options), std::vector<Network::Link>(world_.instances(), {options.link_bytes_per_s, options.link_bytes_per_s}),
-                options.link_latency),
+        fabric_(world_, kv_of(options), links_of(options), options.link_latency),
         instances_(world_, fabric_, options, names_blocks(trace)),
         requests_(world_, options, trace),
         scheduler_({.routing = options.routing, .hand_off = options.hand_off, .seed = options.seed, .report_timeout = kNeverSilent}),

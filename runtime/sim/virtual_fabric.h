@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "runtime/sim/network.h"
@@ -35,8 +36,8 @@ class VirtualFabric {
   void network_event();                    // VirtualEvent::Kind::network came up
 
   double bytes_moved() const { return network_.bytes_moved(); }
-  std::uint64_t transfers() const { return transfers_ended_; }               // complete ones
-  Duration transferring() const { return transferring_; }                    // of these: from the first byte's leaving to the last one's arrival
+  std::uint64_t transfers() const { return transfers_ended_; }     // complete ones
+  Duration transferring() const { return transferring_; }          // of these: from the first byte's leaving to the last's arrival
 
  private:
   struct Transfer {

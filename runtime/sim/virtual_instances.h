@@ -2,7 +2,9 @@
 // fabric. Thread: none.
 #pragma once
 
-#include <optional>
+#include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/instance/instance_core.h"

@@ -35,7 +35,8 @@ std::string line_of(const char* name, const Quantiles& q) {
 }
 
 bool within(const RequestRecord& record, const LatencySlo& slo) {
-  return record.outcome == kCompleted && (!slo.ttft_ms || record.ttft_ms <= *slo.ttft_ms) && (!slo.tpot_ms || record.tpot_ms <= *slo.tpot_ms);
+  const auto meets = [](double ms, const std::optional<double>& limit) { return !limit || ms <= *limit; };
+  return record.outcome == kCompleted && meets(record.ttft_ms, slo.ttft_ms) && meets(record.tpot_ms, slo.tpot_ms);
 }
 
 }  // namespace
@@ -141,8 +142,8 @@ std::string to_text(const VirtualSummary& summary) {
   if (summary.slo.ttft_ms || summary.slo.tpot_ms) {
     text += fmt::format("\n{:.2f} % of requests within the SLOs, goodput {:.3f} requests/s\n", summary.attainment * 100, summary.goodput);
   }
-  text += fmt::format("\nKV moved {:.3f} GB in {} transfers, {:.2f} % of the requests' time\n", summary.kv_bytes_moved / 1e9, summary.transfers,
-                      summary.transfer_share * 100);
+  text += fmt::format("\nKV moved {:.3f} GB in {} transfers, {:.2f} % of the requests' time\n", summary.kv_bytes_moved / 1e9,
+                      summary.transfers, summary.transfer_share * 100);
   for (const VirtualSummary::Instance& instance : summary.instances) {
     text += fmt::format("{:<12} busy {:6.2f} %, {} steps\n", instance.name, instance.utilisation * 100, instance.steps);
   }

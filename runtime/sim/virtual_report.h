@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/sim/request_csv.h"
@@ -39,7 +40,7 @@ struct VirtualSummary {
   double requests_per_s = 0;               // completed
   double kv_bytes_moved = 0;
   std::uint64_t transfers = 0;
-  double transfer_share = 0;               // time of all transfers over E2E of all completed requests; a push hides its time behind the prefill
+  double transfer_share = 0;               // time of all transfers over E2E of all completed requests; a push's is hidden behind prefill
   struct Instance {
     std::string name;
     double utilisation = 0;                // share of the time that it ran a step
