@@ -17,6 +17,7 @@ namespace baton::cli {
 namespace {
 
 constexpr std::uint32_t kMostOfARole = 100'000;
+constexpr std::uint64_t kMostRequests = 10'000'000;        // a few hundred bytes each
 
 Error misuse(std::string message) { return {ErrorCode::invalid_argument, Scope::request, std::move(message)}; }
 
@@ -86,6 +87,7 @@ Result<sim::VirtualOptions> options_of(const SimulateFlags& flags) {
 Result<sim::Trace> trace_of(const SimulateFlags& flags) {
   if (!flags.trace.empty() && !flags.workload.empty()) return misuse("give --trace or --workload, not both");
   if (!flags.trace.empty()) return sim::load_trace(flags.trace);
+  if (flags.count > kMostRequests) return misuse(fmt::format("--count {}: at most {} requests are simulated", flags.count, kMostRequests));
   const auto workload = sim::load_workload(flags.workload);
   if (!workload) return workload.error();
   if (workload->arrivals.process == sim::Arrivals::Process::closed_loop) {

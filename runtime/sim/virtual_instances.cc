@@ -58,10 +58,10 @@ void VirtualInstances::start() {
 }
 
 Hello VirtualInstances::hello_of(std::uint32_t instance) const {
-  const auto& [options, core, steps, timer, done, pushes, use] = instances_[instance];
+  const InstanceOptions& options = instances_[instance].options;
   Hello hello;
   hello.self = options.self;
-  hello.name = use.name;
+  hello.name = instances_[instance].use.name;
   hello.role = options.role;
   hello.kv.model_fingerprint = options.model_fingerprint;
   hello.kv.block_tokens = options.block_tokens;

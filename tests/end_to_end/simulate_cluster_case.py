@@ -78,6 +78,7 @@ def what_cannot_be_simulated_is_refused_by_name():
             (right + " --hand-off pul", 'did you mean "pull"?'),
             (right + " --scheduler token_jsq", "--scheduler is for --compat"),
             (right + " --rate 0", "the rate must be"),
+            (right.replace("--count 1", "--count 1000000000"), "at most 10000000 requests"),
             ("--compat distserve --profile distserve/opt-13b --trace x", "leave out --compat"),
             ("--profile distserve/opt-13b --mixed 1", "--workload NAME")):
         ran = simulate(wrong)
