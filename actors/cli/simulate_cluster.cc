@@ -56,7 +56,9 @@ Result<sim::VirtualOptions> options_of(const SimulateFlags& flags) {
                                    {&flags.machines, "--machines"}, {&flags.scheduler, "--scheduler"}, {&flags.slo, "--slo"},
                                    {&flags.model, "--model"}}) {
     if (word->empty()) continue;
-    return misuse(fmt::format("{} is for --compat; without it say --profile, --prefill N, --decode N, --mixed N and --routing", flag));
+    return misuse(fmt::format("{} is for --compat distserve, distserve-vllm or splitwise; without --compat give --profile, --routing and "
+                              "--prefill N, --decode N or --mixed N",
+                              flag));
   }
   sim::VirtualOptions options;
   for (const auto& [text, role] : {std::pair{&flags.prefill, Role::prefill}, {&flags.decode, Role::decode}, {&flags.mixed, Role::mixed}}) {

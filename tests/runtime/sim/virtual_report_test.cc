@@ -15,7 +15,8 @@ constexpr Instant at_ms(std::int64_t ms) { return {ms * 1'000'000}; }
 // One within both SLOs, one with a slow token, one of a single token, one that was refused.
 VirtualRun made_run() {
   VirtualRun run;
-  run.instances = {{.name = "prefill_0", .busy = Milliseconds{500}, .steps = 3}, {.name = "decode_0", .busy = Milliseconds{1000}, .steps = 20}};
+  run.instances = {{.name = "prefill_0", .busy = Milliseconds{500}, .steps = 3},
+                   {.name = "decode_0", .busy = Milliseconds{1000}, .steps = 20}};
   run.requests = {{at_ms(0), at_ms(100), at_ms(500), 5, 0, 1, std::nullopt},
                   {at_ms(200), at_ms(400), at_ms(1200), 5, 0, 1, std::nullopt},
                   {at_ms(300), at_ms(600), at_ms(600), 1, 0, 1, std::nullopt},
