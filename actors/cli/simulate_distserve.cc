@@ -8,7 +8,7 @@
 #include "actors/cli/simulate_flags.h"
 #include "actors/cli/verbs.h"
 #include "runtime/sim/compat/distserve_simulator.h"
-#include "runtime/sim/compat/quantile.h"
+#include "runtime/sim/quantile.h"
 #include "runtime/sim/request_csv.h"
 #include "runtime/sim/trace.h"
 
@@ -121,7 +121,6 @@ Status write_summary(const SimulateFlags& flags, const Deployment& deployment, c
 }  // namespace
 
 int simulate_distserve(const SimulateFlags& flags) {
-  if (flags.compat.empty()) return report(refusal("say whose simulator to follow: --compat distserve, distserve-vllm or splitwise"));
   const auto deployment = deployment_of(flags);
   if (!deployment) return report(deployment.error());
   const auto trace = sim::load_trace(flags.trace);

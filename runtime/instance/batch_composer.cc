@@ -15,6 +15,8 @@ std::optional<StepInFlight> BatchComposer::compose() {
   StepInFlight flight;
   StartStep step;
   flight.id = step.step = last_ = StepId{last_.value + 1};
+  flight.parts.reserve(picked.size());
+  step.sequences.reserve(picked.size());
   for (const auto& [sequence, count] : picked) {
     step.sequences.push_back(describe(*sequence, count));
     const StepSequence& part = step.sequences.back();
@@ -98,10 +100,9 @@ void BatchComposer::plan_push(Sequence& sequence, std::uint32_t count, StepSeque
 }
 
 void BatchComposer::pin(Sequence& sequence, std::uint32_t blocks, StartStep& step, StepInFlight& flight) {
-  for (std::uint32_t i = 0; i < blocks; ++i) {
-    context_.pool.share(sequence.table.blocks()[i]);
-    flight.pins.push_back(sequence.table.blocks()[i]);
-  }
+  const auto& table = sequence.table.blocks();
+  for (std::uint32_t i = 0; i < blocks; ++i) context_.pool.share(table[i]);
+  flight.pins.insert(flight.pins.end(), table.begin(), table.begin() + blocks);
   if (!sequence.copy_from) return;
   const BlockId from = *std::exchange(sequence.copy_from, std::nullopt);       // its reference passes to the step
   flight.pins.push_back(from);

@@ -41,6 +41,7 @@ void SequenceSet::add_running(Sequence sequence) {
 
 // Of a fully cached sequence the last block is run again, into a private one: its last token's logits are needed.
 std::vector<BlockId> SequenceSet::cached_prefix(Sequence& sequence) const {
+  if (!context_.options.prefix_cache) return {};
   if (sequence.prefill && sequence.prefill->score_prompt) return {};       // every position must be run to be scored
   const BlockPool& pool = context_.pool;
   extend_chain(sequence.chain, sequence.tokens, pool.block_tokens());
@@ -120,6 +121,7 @@ void SequenceSet::grow_running() {
 }
 
 void SequenceSet::publish_full_blocks(Sequence& sequence) {
+  if (!context_.options.prefix_cache) return;
   const std::uint32_t full = sequence.stored / context_.pool.block_tokens();
   if (sequence.published >= full) return;
   extend_chain(sequence.chain, sequence.tokens, context_.pool.block_tokens());

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-#include "runtime/sim/compat/quantile.h"
+#include "runtime/sim/quantile.h"
 
 namespace baton::sim::distserve {
 namespace {

@@ -9,9 +9,6 @@ namespace {
 
 constexpr std::uint64_t kDecodeTokens = 50000;         // of context in a decode batch, whatever memory would hold
 constexpr std::uint64_t kBackPressure = 9000000;       // tokens waiting to be decoded above which a vllm stage stops prefilling
-constexpr double kStepMs = 2, kStepMsPerToken = 0.0001;        // what the engine's control takes, at stage 0
-
-double step_overhead(std::uint64_t context) { return kStepMs + static_cast<double>(context) * kStepMsPerToken; }
 
 }  // namespace
 
@@ -141,10 +138,9 @@ double Simulator::start_prefill(Stage& stage) {
     squares += prompt * prompt;
     stage.batch.push_back(request);
   }
-  const Cost& cost = deployment_.prefill_cost;
-  const double whole = cost.fixed + cost.per_token * static_cast<double>(tokens) + cost.last * static_cast<double>(squares);
+  const double whole = iteration_ms(deployment_.prefill_cost, static_cast<double>(tokens), static_cast<double>(squares));
   const double takes = whole * (1.0 / deployment_.prefill.pp) + deployment_.prefill.pp;
-  return stage.first ? takes + step_overhead(tokens) : takes;
+  return stage.first ? takes + control_ms(tokens) : takes;
 }
 
 double Simulator::start_decode(Stage& stage) {
@@ -161,10 +157,9 @@ double Simulator::start_decode(Stage& stage) {
   stage.decode_context -= context;
   const std::size_t requests = stage.batch.size();
   const Cost& cost = requests < deployment_.small_batch ? deployment_.decode_small : deployment_.decode_large;
-  const double whole =
-      cost.fixed + cost.per_token * static_cast<double>(context + requests) + cost.last * static_cast<double>(requests);
+  const double whole = iteration_ms(cost, static_cast<double>(context + requests), static_cast<double>(requests));
   const double takes = whole * (1.0 / deployment_.decode.pp);
-  return stage.first ? takes + step_overhead(context) : takes;
+  return stage.first ? takes + control_ms(context) : takes;
 }
 
 void Simulator::finish_prefill(const Stage& stage) {

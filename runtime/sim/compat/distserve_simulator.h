@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "runtime/base/result.h"
-#include "runtime/sim/compat/distserve_profile.h"
+#include "runtime/sim/distserve_profile.h"
 #include "runtime/sim/compat/number_queue.h"
 
 namespace baton::sim::distserve {

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "runtime/base/result.h"
-#include "runtime/sim/compat/splitwise_profile.h"
+#include "runtime/sim/splitwise_profile.h"
 
 namespace baton::sim::splitwise {
 

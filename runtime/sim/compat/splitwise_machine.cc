@@ -152,14 +152,11 @@ bool Machine::start_iteration() {
   return false;
 }
 
-// Prompts by their tokens, decodes by their number, a mixture by both and a tenth more.
 double Machine::iteration_seconds() const {
   std::int64_t tokens = 0;
   for (const TaskIndex task : batch_) tokens += world_.tasks[task].tokens;
-  const auto x = static_cast<double>(tokens);
-  if (prompts_in_batch_ == 0) return times_.token.at(x);
-  const double seconds = times_.prompt.at(x);
-  return prompts_in_batch_ == batch_.size() ? seconds : seconds * 1.1;
+  const auto decodes = static_cast<std::int64_t>(batch_.size() - prompts_in_batch_);       // of one token each
+  return times_.iteration_seconds(tokens - decodes, decodes);
 }
 
 }  // namespace baton::sim::splitwise

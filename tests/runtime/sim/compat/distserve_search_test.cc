@@ -3,7 +3,7 @@
 
 #include <limits>
 
-#include "runtime/sim/compat/quantile.h"
+#include "runtime/sim/quantile.h"
 #include "tests/runtime/sim/compat/distserve_helpers.h"
 
 namespace baton::test::distserve {

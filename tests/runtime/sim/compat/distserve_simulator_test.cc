@@ -4,7 +4,7 @@
 
 #include <numeric>
 
-#include "runtime/sim/compat/quantile.h"
+#include "runtime/sim/quantile.h"
 #include "tests/runtime/sim/compat/distserve_helpers.h"
 
 namespace baton::test::distserve {

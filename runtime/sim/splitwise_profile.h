@@ -22,10 +22,14 @@ struct Curve {
 struct StepTimes {
   Curve prompt;                            // over the tokens of the batch
   Curve token;                             // measured over prompt tokens, but asked with the number of sequences
+
+  // One iteration: prompts by their tokens, decodes by their number, a mixture by both and a tenth more.
+  double iteration_seconds(std::int64_t prompt_tokens, std::int64_t decodes) const;
 };
 
 struct Model {
   std::string name;
+  std::uint32_t layers = 0;
   std::int64_t kv_bytes_per_token = 0;     // both K and V, all layers, no grouped-query attention
   std::int64_t weight_bytes = 0;
   std::map<std::string, StepTimes> times;  // by GPU, with tensor parallelism 8
@@ -52,6 +56,8 @@ struct Hardware {
   SlowdownLimits tbt;
   SlowdownLimits e2e;
 };
+
+const std::vector<std::string>& model_names();
 
 // Errors: invalid_argument (no such model; names the nearest), internal (a profile that cannot be read).
 Result<Model> load_model(const std::string& name);

@@ -1,4 +1,4 @@
-#include "runtime/sim/compat/splitwise_profile.h"
+#include "runtime/sim/splitwise_profile.h"
 
 #include <yaml-cpp/yaml.h>
 
@@ -13,7 +13,6 @@ namespace baton::sim::splitwise {
 namespace {
 
 constexpr int kTensorParallel = 8;         // every start state of the authors uses all GPUs of a machine for one copy
-const std::vector<std::string> kModels = {"bloom-176b", "llama2-70b"};
 
 // `read` of the embedded file's root; what yaml-cpp throws becomes an error that names the file.
 template <class Read>
@@ -28,6 +27,7 @@ auto read_embedded(const std::string& name, Read read) -> Result<decltype(read(Y
 Model read_model(const YAML::Node& root) {
   Model model;
   model.name = root["model"].as<std::string>();
+  model.layers = root["layers"].as<std::uint32_t>();
   const auto whole = [&](const char* key) { return root[key].as<std::int64_t>(); };
   model.kv_bytes_per_token = 2 * whole("hidden") * whole("layers") * whole("dtype_bytes");
   model.weight_bytes = whole("weight_bytes");
@@ -73,11 +73,22 @@ double Curve::at(double x) const {
   return slope * (x - tokens[high - 1]) + seconds[high - 1];
 }
 
+double StepTimes::iteration_seconds(std::int64_t prompt_tokens, std::int64_t decodes) const {
+  const auto x = static_cast<double>(prompt_tokens + decodes);
+  if (prompt_tokens == 0) return token.at(x);
+  return decodes == 0 ? prompt.at(x) : prompt.at(x) * 1.1;
+}
+
+const std::vector<std::string>& model_names() {
+  static const std::vector<std::string> names = {"bloom-176b", "llama2-70b"};
+  return names;
+}
+
 Result<Model> load_model(const std::string& name) {
-  if (std::find(kModels.begin(), kModels.end(), name) == kModels.end()) {
+  if (std::ranges::find(model_names(), name) == model_names().end()) {
     return Error{ErrorCode::invalid_argument, Scope::request,
                  name.empty() ? "which model? name it with --model: bloom-176b or llama2-70b"
-                              : fmt::format("--model {} was not measured by Splitwise's authors{}", name, suggestion(name, kModels)),
+                              : fmt::format("--model {} was not measured by Splitwise's authors{}", name, suggestion(name, model_names())),
                  "model"};
   }
   return read_embedded("splitwise_" + name + ".yaml", read_model);

@@ -1,5 +1,5 @@
 // The profiles that are compiled in, against the medians of the measurements rounded to 0.1 us.
-#include "runtime/sim/compat/splitwise_profile.h"
+#include "runtime/sim/splitwise_profile.h"
 
 #include <gtest/gtest.h>
 

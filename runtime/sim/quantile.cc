@@ -1,4 +1,4 @@
-#include "runtime/sim/compat/quantile.h"
+#include "runtime/sim/quantile.h"
 
 #include <algorithm>
 #include <cmath>

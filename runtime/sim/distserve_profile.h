@@ -34,6 +34,13 @@ struct Cost {
   double last = 0;
 };
 
+// Milliseconds of one iteration of the whole model; `last` as above.
+inline double iteration_ms(const Cost& cost, double tokens, double last) {
+  return cost.fixed + cost.per_token * tokens + cost.last * last;
+}
+// What the engine's control takes besides, at the first stage. Of a decode batch without its new tokens.
+inline double control_ms(std::uint64_t context) { return 2 + static_cast<double>(context) * 0.0001; }
+
 struct Coefficients {
   std::uint32_t tp = 1;
   Cost prefill;

@@ -1,4 +1,4 @@
-#include "runtime/sim/compat/distserve_profile.h"
+#include "runtime/sim/distserve_profile.h"
 
 #include <charconv>
 #include <cmath>

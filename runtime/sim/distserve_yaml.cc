@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "runtime/sim/compat/distserve_profile.h"
+#include "runtime/sim/distserve_profile.h"
 #include "runtime/sim/embedded.h"
 
 namespace baton::sim::distserve {
