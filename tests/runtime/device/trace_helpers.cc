@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstring>
 #include <random>
+#include <span>
 
 #include "kernels/isa.h"
 #include "runtime/base/check.h"
@@ -11,8 +11,7 @@
 namespace baton {
 
 bool Trace::operator==(const Trace& other) const {
-  return logits.size() == other.logits.size() &&
-         std::memcmp(logits.data(), other.logits.data(), logits.size() * sizeof(float)) == 0 && kv == other.kv;
+  return std::ranges::equal(std::as_bytes(std::span{logits}), std::as_bytes(std::span{other.logits})) && kv == other.kv;
 }
 
 std::unique_ptr<Device> make_device(const LoadedModel& model, const CpuDeviceOptions& options, std::uint32_t blocks) {
