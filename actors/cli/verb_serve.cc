@@ -7,6 +7,7 @@
 #include "actors/descriptor_limit.h"
 #include "actors/serve.h"
 #include "runtime/base/log.h"
+#include "runtime/instance/queue_order.h"
 
 namespace baton::cli {
 namespace {
@@ -104,6 +105,13 @@ void add_choice(CLI::App& verb, const std::string& flag, T& value, const std::ma
       ->default_str(standard);
 }
 
+void add_milliseconds(CLI::App& verb, const std::string& flag, Duration& value, const std::string& help) {
+  verb.add_option_function<std::int64_t>(flag, [&value](std::int64_t ms) { value = Milliseconds{ms}; }, help)
+      ->check(CLI::Range(1, 604'800'000))
+      ->envname(variable_of(flag))
+      ->default_str(std::to_string(std::chrono::duration_cast<Milliseconds>(value).count()));
+}
+
 void add_instance_options(CLI::App& serve, InstanceConfig& instance) {
   add_option(serve, "--threads", instance.threads, "Threads of each instance")->check(CLI::Range(1, 1024));
   add_option(serve, "--kv-blocks", instance.kv_blocks, "Blocks of each instance's KV cache; if not given, what --kv-memory-mib holds")
@@ -115,6 +123,8 @@ void add_instance_options(CLI::App& serve, InstanceConfig& instance) {
       ->check(CLI::Range(1, 1 << 30));
   add_option(serve, "--max-waiting", instance.max_waiting, "Requests that may wait at an instance; beyond it 429")
       ->check(CLI::Range(1, 1 << 20));
+  add_option(serve, "--queue-order", instance.queue_order, "In which order an instance computes prompts: " + listed(queue_order_names()));
+  add_milliseconds(serve, "--queue-ageing-ms", instance.queue_ageing, "A prompt that came so long ago goes first, whatever the order");
   add_choice<KvType>(serve, "--kv-dtype", instance.kv_dtype, {{"bf16", KvType::bf16}, {"f32", KvType::f32}}, "As what KV is stored");
 }
 

@@ -23,6 +23,8 @@ void visit(Visitor& v, InstanceConfig& c, const InstanceConfig& d) {
   v.number("max_model_len", c.max_model_len, d.max_model_len, 1u, kMostTokens);
   v.choice("kv_dtype", c.kv_dtype, d.kv_dtype,
            std::vector<std::pair<std::string, KvType>>{{"bf16", KvType::bf16}, {"f32", KvType::f32}});
+  v.text("queue_order", c.queue_order, d.queue_order);
+  v.milliseconds("queue_ageing_ms", c.queue_ageing, d.queue_ageing);
   v.number("prefill_token_budget", c.prefill_token_budget, d.prefill_token_budget, 1u, kMostTokens);
   v.number("chunk_tokens", c.chunk_tokens, d.chunk_tokens, 0u, kMostTokens);
   v.number("max_waiting", c.max_waiting, d.max_waiting, 1u, kMostRequests);

@@ -7,9 +7,9 @@
 
 namespace baton {
 
-std::optional<StepInFlight> BatchComposer::compose() {
+std::optional<StepInFlight> BatchComposer::compose(Instant now) {
   sequences_.grow_running();
-  const std::vector<Picked> picked = pick();
+  const std::vector<Picked> picked = pick(now);
   if (picked.empty()) return std::nullopt;
 
   StepInFlight flight;
@@ -26,7 +26,7 @@ std::optional<StepInFlight> BatchComposer::compose() {
   return flight;
 }
 
-std::vector<BatchComposer::Picked> BatchComposer::pick() {
+std::vector<BatchComposer::Picked> BatchComposer::pick(Instant now) {
   const InstanceOptions& options = context_.options;
   std::vector<Picked> picked;
   std::uint32_t room = options.max_step_tokens;
@@ -39,10 +39,9 @@ std::vector<BatchComposer::Picked> BatchComposer::pick() {
   }
   const std::uint32_t budget = std::min(room, options.prefill_token_budget);
   std::uint32_t left = budget;
-  for (const auto& [id, unused] : sequences_.running()) {
+  for (Sequence* sequence : sequences_.running_prompts(now)) {
     if (left == 0 || picked.size() >= options.max_running) break;
-    Sequence* sequence = sequences_.find_running(id);
-    if (sequence->pending() <= 1 || !sequences_.complete(*sequence)) continue;
+    if (!sequences_.complete(*sequence)) continue;
     const std::uint32_t whole = sequence->pending();
     if (options.chunk_tokens == 0 && whole > left && left < budget) break;      // it waits for a step of its own
     const std::uint32_t count = std::min({whole, left, options.chunk_tokens == 0 ? whole : options.chunk_tokens});

@@ -92,6 +92,10 @@ TEST(ClusterConfig, refuses_what_is_wrong_by_file_line_key_and_way_out) {
       {kNodes + "limits: {max_attempts: 1, max_attempts: 2}\n", "c.yaml:6: limits.max_attempts: is given twice"},
       {kNodes + "scheduler: {routing: roundrobin}\n",
        "c.yaml:6: scheduler.routing: unknown routing policy \"roundrobin\"; did you mean \"round_robin\"?"},
+      {kNodes + "instances: {queue_order: srtp}\n",
+       "c.yaml:6: instances.queue_order: unknown queue order \"srtp\"; did you mean \"srpt\"?"},
+      {"nodes:\n  - {name: p, role: prefill, control: 127.0.0.1:3, queue_order: lifo}\n",
+       "c.yaml:2: nodes[0].queue_order: unknown queue order \"lifo\"; known: fcfs, mlfq, srpt"},
       {kNodes + "scheduler: {hand_off: pul}\n",
        "c.yaml:6: scheduler.hand_off: must be one of pull, push_by_layer, not \"pul\"; did you mean \"pull\"?"},
       {"nodes:\n  - {name: g, role: prefil, control: a:1}\n",
@@ -139,7 +143,8 @@ TEST(ClusterConfig, comes_back_from_the_file_that_it_writes) {
   ClusterConfig config;
   config.model = "dir/a model: \"x\" #1.gguf";
   config.served_name = "true";
-  config.instances = {.threads = 3, .kv_blocks = 77, .kv_dtype = KvType::f32, .chunk_tokens = 0, .prefix_cache = false,
+  config.instances = {.threads = 3, .kv_blocks = 77, .kv_dtype = KvType::f32, .queue_order = "mlfq",
+                      .queue_ageing = Milliseconds{70}, .chunk_tokens = 0, .prefix_cache = false,
                       .lease = Milliseconds{5}};
   config.scheduler = {.routing = "power_of_two", .hand_off = HandOffMode::push_by_layer, .seed = ~std::uint64_t{0}};
   config.limits.idle_timeout = Milliseconds{1234};
