@@ -135,6 +135,8 @@ Result<SpawnedActor> spawn_instance_type(const SpawnContext& context) {
 Result<SpawnedActor> spawn_scheduler_type(const SpawnContext& context) {
   const SchedulerConfig& config = context.cluster->scheduler;
   SchedulerCore core{{.routing = config.routing,
+                      .admission = config.admission,
+                      .admission_options = {.slo_ttft = config.slo_ttft, .slo_itl = config.slo_itl},
                       .hand_off = config.hand_off,
                       .seed = config.seed,
                       .max_waiting = config.max_waiting,

@@ -7,6 +7,7 @@
 #include "actors/descriptor_limit.h"
 #include "actors/serve.h"
 #include "runtime/base/log.h"
+#include "runtime/cluster/admission.h"
 #include "runtime/instance/queue_order.h"
 
 namespace baton::cli {
@@ -142,6 +143,9 @@ void add_options(CLI::App& serve, ServeFlags& flags) {
   add_choice<HandOffMode>(serve, "--hand-off", options.cluster.scheduler.hand_off,
                           {{"pull", HandOffMode::pull}, {"push_by_layer", HandOffMode::push_by_layer}}, "How KV moves");
   add_option(serve, "--routing", options.cluster.scheduler.routing, "round_robin, jsq, least_memory or power_of_two");
+  add_option(serve, "--admission", options.cluster.scheduler.admission, "Who is refused at arrival: " + listed(admission_names()));
+  add_milliseconds(serve, "--slo-ttft-ms", options.cluster.scheduler.slo_ttft, "Time to the first token that early_rejection holds");
+  add_milliseconds(serve, "--slo-itl-ms", options.cluster.scheduler.slo_itl, "Time between tokens that early_rejection holds");
   add_instance_options(serve, options.cluster.instances);
   add_option(serve, "--chat-template", options.cluster.chat_template, "chatml or llama3; as the model says if not given");
   add_option(serve, "--served-model-name", options.cluster.served_name, "The model's name to clients");

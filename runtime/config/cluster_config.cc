@@ -8,6 +8,7 @@
 #include <iterator>
 
 #include "runtime/base/nearest.h"
+#include "runtime/cluster/admission.h"
 #include "runtime/cluster/routing_registry.h"
 #include "runtime/config/cluster_schema.h"
 #include "runtime/config/config_reader.h"
@@ -67,6 +68,9 @@ void check_instance_policies(ConfigErrors& errors, const YAML::Node& yaml, const
 void check_policies(ConfigErrors& errors, const YAML::Node& root, const ClusterConfig& config) {
   if (const auto routing = make_routing(config.scheduler.routing); !routing) {
     ConfigReader{errors, root["scheduler"], "scheduler"}.refuse("routing", routing.error().message);
+  }
+  if (const auto admission = make_admission(config.scheduler.admission); !admission) {
+    ConfigReader{errors, root["scheduler"], "scheduler"}.refuse("admission", admission.error().message);
   }
   check_instance_policies(errors, root["instances"], "instances", config.instances);
   for (std::size_t i = 0; i < config.nodes.size(); ++i) {

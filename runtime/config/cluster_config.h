@@ -79,6 +79,9 @@ struct NodeConfig {
 
 struct SchedulerConfig {
   std::string routing = "jsq";                 // a name of runtime/cluster/routing_registry.h
+  std::string admission = "none";              // a name of runtime/cluster/admission.h
+  Duration slo_ttft = Milliseconds{30'000};    // of early_rejection
+  Duration slo_itl = Milliseconds{100};
   HandOffMode hand_off = HandOffMode::pull;    // pull, push_by_layer
   std::uint32_t max_waiting = 1024;            // requests over the suitable instances
   Duration report_timeout = Milliseconds{3000};

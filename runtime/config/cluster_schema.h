@@ -41,6 +41,9 @@ void visit(Visitor& v, InstanceConfig& c, const InstanceConfig& d) {
 template <class Visitor>
 void visit(Visitor& v, SchedulerConfig& c, const SchedulerConfig& d) {
   v.text("routing", c.routing, d.routing);
+  v.text("admission", c.admission, d.admission);
+  v.milliseconds("slo_ttft_ms", c.slo_ttft, d.slo_ttft);
+  v.milliseconds("slo_itl_ms", c.slo_itl, d.slo_itl);
   v.choice("hand_off", c.hand_off, d.hand_off,
            std::vector<std::pair<std::string, HandOffMode>>{{"pull", HandOffMode::pull}, {"push_by_layer", HandOffMode::push_by_layer}});
   v.number("max_waiting", c.max_waiting, d.max_waiting, 1u, kMostRequests);

@@ -15,7 +15,10 @@ std::optional<StepInFlight> BatchComposer::compose(Instant now) {
   StepInFlight flight;
   StartStep step;
   flight.id = step.step = last_ = StepId{last_.value + 1};
+  flight.started = now;
   for (const auto& [sequence, count] : picked) {
+    const bool decodes = count == 1 && !sequence->prefill;
+    (decodes ? flight.decodes : flight.prompt_tokens) += count;
     step.sequences.push_back(describe(*sequence, count));
     const StepSequence& part = step.sequences.back();
     flight.parts.push_back({sequence->id, sequence->key, sequence->stored, count, part.sample_choices});

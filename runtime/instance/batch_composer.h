@@ -25,6 +25,9 @@ struct StepPart {
 
 struct StepInFlight {
   StepId id;
+  Instant started;
+  std::uint32_t prompt_tokens = 0;         // also of what is recomputed
+  std::uint32_t decodes = 0;               // sequences
   std::vector<StepPart> parts;
   std::vector<BlockId> pins;               // one reference each
 };

@@ -6,6 +6,11 @@
 
 namespace baton {
 
+std::uint32_t InstanceCore::State::half_full(const InstanceOptions& options) {
+  const std::uint32_t budget = options.prefill_token_budget;
+  return std::max((options.chunk_tokens == 0 ? budget : std::min(options.chunk_tokens, budget)) / 2, 1u);
+}
+
 LoadReport InstanceCore::State::load() const {
   LoadReport load;
   load.self = context.options.self;
@@ -23,6 +28,9 @@ LoadReport InstanceCore::State::load() const {
   sink.visit_references(collect);
   std::ranges::sort(leased);
   load.blocks_leased = static_cast<std::uint32_t>(std::ranges::unique(leased).begin() - leased.begin());
+  load.prefill_tokens_per_s = speed.prefill_tokens_per_s();
+  // What was measured under a load that is gone would keep others away.
+  load.decode_step_us = sequences.running().empty() ? 0 : speed.decode_step_us();
   load.draining = draining;
   load.unreachable = partners.unreachable();
   return load;

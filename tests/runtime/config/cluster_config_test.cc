@@ -92,6 +92,8 @@ TEST(ClusterConfig, refuses_what_is_wrong_by_file_line_key_and_way_out) {
       {kNodes + "limits: {max_attempts: 1, max_attempts: 2}\n", "c.yaml:6: limits.max_attempts: is given twice"},
       {kNodes + "scheduler: {routing: roundrobin}\n",
        "c.yaml:6: scheduler.routing: unknown routing policy \"roundrobin\"; did you mean \"round_robin\"?"},
+      {kNodes + "scheduler: {admission: early_rejecton}\n",
+       "c.yaml:6: scheduler.admission: unknown admission policy \"early_rejecton\"; did you mean \"early_rejection\"?"},
       {kNodes + "instances: {queue_order: srtp}\n",
        "c.yaml:6: instances.queue_order: unknown queue order \"srtp\"; did you mean \"srpt\"?"},
       {"nodes:\n  - {name: p, role: prefill, control: 127.0.0.1:3, queue_order: lifo}\n",
@@ -146,7 +148,8 @@ TEST(ClusterConfig, comes_back_from_the_file_that_it_writes) {
   config.instances = {.threads = 3, .kv_blocks = 77, .kv_dtype = KvType::f32, .queue_order = "mlfq",
                       .queue_ageing = Milliseconds{70}, .chunk_tokens = 0, .prefix_cache = false,
                       .lease = Milliseconds{5}};
-  config.scheduler = {.routing = "power_of_two", .hand_off = HandOffMode::push_by_layer, .seed = ~std::uint64_t{0}};
+  config.scheduler = {.routing = "power_of_two", .admission = "deadline", .slo_ttft = Milliseconds{9}, .slo_itl = Milliseconds{8},
+                      .hand_off = HandOffMode::push_by_layer, .seed = ~std::uint64_t{0}};
   config.limits.idle_timeout = Milliseconds{1234};
   config.control = {.heartbeat = Milliseconds{10}, .timeout = Milliseconds{90}, .threads = 1};
   config.security = {.ca = "ca.pem", .certificate = "{name}.pem", .key = "{name}.key"};
