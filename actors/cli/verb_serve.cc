@@ -8,6 +8,7 @@
 #include "actors/serve.h"
 #include "runtime/base/log.h"
 #include "runtime/cluster/admission.h"
+#include "runtime/cluster/routing_registry.h"
 #include "runtime/instance/queue_order.h"
 
 namespace baton::cli {
@@ -142,7 +143,7 @@ void add_options(CLI::App& serve, ServeFlags& flags) {
              "A cluster file, all of whose nodes run here; beside it there may be only " + listed(kBesideConfig));
   add_choice<HandOffMode>(serve, "--hand-off", options.cluster.scheduler.hand_off,
                           {{"pull", HandOffMode::pull}, {"push_by_layer", HandOffMode::push_by_layer}}, "How KV moves");
-  add_option(serve, "--routing", options.cluster.scheduler.routing, "round_robin, jsq, least_memory or power_of_two");
+  add_option(serve, "--routing", options.cluster.scheduler.routing, "Who gets a request: " + listed(routing_names()));
   add_option(serve, "--admission", options.cluster.scheduler.admission, "Who is refused at arrival: " + listed(admission_names()));
   add_milliseconds(serve, "--slo-ttft-ms", options.cluster.scheduler.slo_ttft, "Time to the first token that early_rejection holds");
   add_milliseconds(serve, "--slo-itl-ms", options.cluster.scheduler.slo_itl, "Time between tokens that early_rejection holds");

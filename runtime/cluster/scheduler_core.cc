@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
 #include "runtime/cluster/load_table.h"
 #include "runtime/cluster/routing_registry.h"
+#include "runtime/kv/prefix_identity.h"
 
 namespace baton {
 
@@ -147,7 +149,15 @@ std::uint32_t SchedulerCore::State::choose(Part part, const AssignRequest& reque
       return std::find(request.avoid.begin(), request.avoid.end(), loads[candidate].id) == request.avoid.end();
     });
   }
-  const std::uint32_t chosen = routing->choose({part, request.prompt_tokens, request.max_output_tokens, loads, candidates}, random);
+  const std::size_t names = std::min<std::size_t>(request.prefix.size(), PrefixNames::kMost);
+  const RoutingQuestion question{.part = part,
+                                 .prompt_tokens = request.prompt_tokens,
+                                 .max_output_tokens = request.max_output_tokens,
+                                 .loads = loads,
+                                 .candidates = candidates,
+                                 .prefix = std::span{request.prefix}.first(names),
+                                 .prefix_stride = request.prefix_stride};
+  const std::uint32_t chosen = routing->choose(question, random);
   CHECK(std::binary_search(candidates.begin(), candidates.end(), chosen),
         "routing policy {} chose an instance that was no candidate", options.routing);
   return chosen;
@@ -198,12 +208,13 @@ void SchedulerCore::State::count_end(Instant now) {
 }
 
 SchedulerCommands SchedulerCore::on(const InstanceJoined& event, Instant now) {
-  if (is_instance(event.hello.role)) state_->table.join(event.hello, now);
+  if (!is_instance(event.hello.role)) return {};
+  if (state_->table.join(event.hello, now)) state_->routing->left(event.hello.self.id);
   return {};
 }
 
 SchedulerCommands SchedulerCore::on(const InstanceLeft& event, Instant) {
-  state_->table.leave(event.instance);
+  if (state_->table.leave(event.instance)) state_->routing->left(event.instance.id);
   return {};
 }
 

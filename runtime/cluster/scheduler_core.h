@@ -19,7 +19,7 @@
 namespace baton {
 
 struct SchedulerOptions {
-  std::string routing = "jsq";                 // a name of routing_registry.h: round_robin, jsq, least_memory, power_of_two
+  std::string routing = "jsq";                 // a name of routing_registry.h: jsq, prefix_aware, ...
   std::string admission = "none";              // a name of admission.h: none, deadline, early_rejection
   AdmissionOptions admission_options;
   HandOffMode hand_off = HandOffMode::pull;

@@ -114,9 +114,8 @@ void State::start_prefill(const PrefillRequest& request, Instant now) {
 // ---- after every event -----------------------------------------------------------------------------------------------
 
 // The first of the waiting sequences and the first of the queued offers go by age, and nobody takes memory ahead of one that goes
-// before it and lacks it.
-// While a step runs sequences are not admitted (the blocks it makes may be a prefix of theirs), and an offer leaves room for
-// the first.
+// before it and lacks it. While a step runs sequences are not admitted (the blocks it makes may be a prefix of theirs), and an offer
+// leaves room for the first.
 void State::admit(Instant now) {
   const InstanceOptions& options = context.options;
   for (;;) {

@@ -10,7 +10,13 @@ namespace baton {
 namespace {
 
 TEST(Admission, predicts_by_what_the_instances_measured_and_nothing_where_they_did_not) {
-  struct Case { std::uint64_t pending; std::uint32_t prompt; std::uint64_t tokens_per_s; std::uint32_t step_us; std::int64_t first_ms, gap_ms; };
+  struct Case {
+    std::uint64_t pending;
+    std::uint32_t prompt;
+    std::uint64_t tokens_per_s;
+    std::uint32_t step_us;
+    std::int64_t first_ms, gap_ms;               // -1: not known
+  };
   const std::vector<Case> cases = {
       {0, 100, 1000, 20'000, 100, 20},
       {900, 100, 1000, 0, 1000, -1},
@@ -56,11 +62,15 @@ struct Pair {
     for (const auto& [name, role] : {std::pair{"P", Role::prefill}, {"D", Role::decode}}) {
       core.on(InstanceJoined{{.self = instance(name), .role = role, .blocks_total = 1000}}, at(0));
     }
-    core.on(LoadReport{.self = instance("P"), .sequence = 1, .queue_capacity = 9, .blocks_total = 1000, .prefill_tokens_per_s = 1000}, at(0));
+    report({.self = instance("P"), .prefill_tokens_per_s = 1000});
     gap(10'000);
   }
-  void gap(std::uint32_t us) {
-    core.on(LoadReport{.self = instance("D"), .sequence = ++reports, .queue_capacity = 9, .blocks_total = 1000, .decode_step_us = us}, at(0));
+  void gap(std::uint32_t us) { report({.self = instance("D"), .decode_step_us = us}); }
+  void report(LoadReport report) {
+    report.sequence = ++reports;
+    report.queue_capacity = 9;
+    report.blocks_total = 1000;
+    core.on(report, at(0));
   }
   // 0: taken; else the seconds after which to come again.
   std::uint32_t ask(std::uint64_t request, std::uint32_t prompt, std::uint32_t epoch = 1, std::int64_t left_ms = 60'000) {

@@ -92,12 +92,6 @@ TEST(ClusterConfig, refuses_what_is_wrong_by_file_line_key_and_way_out) {
       {kNodes + "limits: {max_attempts: 1, max_attempts: 2}\n", "c.yaml:6: limits.max_attempts: is given twice"},
       {kNodes + "scheduler: {routing: roundrobin}\n",
        "c.yaml:6: scheduler.routing: unknown routing policy \"roundrobin\"; did you mean \"round_robin\"?"},
-      {kNodes + "scheduler: {admission: early_rejecton}\n",
-       "c.yaml:6: scheduler.admission: unknown admission policy \"early_rejecton\"; did you mean \"early_rejection\"?"},
-      {kNodes + "instances: {queue_order: srtp}\n",
-       "c.yaml:6: instances.queue_order: unknown queue order \"srtp\"; did you mean \"srpt\"?"},
-      {"nodes:\n  - {name: p, role: prefill, control: 127.0.0.1:3, queue_order: lifo}\n",
-       "c.yaml:2: nodes[0].queue_order: unknown queue order \"lifo\"; known: fcfs, mlfq, srpt"},
       {kNodes + "scheduler: {hand_off: pul}\n",
        "c.yaml:6: scheduler.hand_off: must be one of pull, push_by_layer, not \"pul\"; did you mean \"pull\"?"},
       {"nodes:\n  - {name: g, role: prefil, control: a:1}\n",
@@ -132,6 +126,23 @@ TEST(ClusterConfig, refuses_what_is_wrong_by_file_line_key_and_way_out) {
        "{name: p, role: prefill, control: 127.0.0.1:3}]\n" + kInsecure, "c.yaml: nodes: nobody generates tokens"},
       {kNodes + kInsecure + "control: {heartbeat_ms: 900, timeout_ms: 1000}\n",
        "c.yaml: control.timeout_ms: must be at least twice"},
+  };
+  for (const Wrong& wrong : cases) {
+    const Result<ClusterConfig> config = parse(wrong.text);
+    ASSERT_FALSE(config.ok()) << wrong.text;
+    EXPECT_EQ(config.error().code, ErrorCode::invalid_config);
+    EXPECT_EQ(config.error().message.substr(0, wrong.message.size()), wrong.message) << wrong.text;
+  }
+}
+
+TEST(ClusterConfig, refuses_unknown_policies_by_the_nearest_known_name) {
+  const std::vector<Wrong> cases = {
+      {kNodes + "scheduler: {admission: early_rejecton}\n",
+       "c.yaml:6: scheduler.admission: unknown admission policy \"early_rejecton\"; did you mean \"early_rejection\"?"},
+      {kNodes + "instances: {queue_order: srtp}\n",
+       "c.yaml:6: instances.queue_order: unknown queue order \"srtp\"; did you mean \"srpt\"?"},
+      {"nodes:\n  - {name: p, role: prefill, control: 127.0.0.1:3, queue_order: lifo}\n",
+       "c.yaml:2: nodes[0].queue_order: unknown queue order \"lifo\"; known: fcfs, mlfq, srpt"},
   };
   for (const Wrong& wrong : cases) {
     const Result<ClusterConfig> config = parse(wrong.text);
