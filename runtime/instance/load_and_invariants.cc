@@ -22,6 +22,11 @@ std::uint32_t distinct_leased(const InstanceCore::State& state) {
 
 }  // namespace
 
+std::uint32_t InstanceCore::State::half_full(const InstanceOptions& options) {
+  const std::uint32_t budget = options.prefill_token_budget;
+  return std::max((options.chunk_tokens == 0 ? budget : std::min(options.chunk_tokens, budget)) / 2, 1u);
+}
+
 LoadReport InstanceCore::State::load() const {
   LoadReport load;
   load.self = context.options.self;
@@ -34,6 +39,9 @@ LoadReport InstanceCore::State::load() const {
   load.blocks_total = context.pool.total();
   load.blocks_used = context.pool.used();
   load.blocks_leased = context.options.prefix_cache ? distinct_leased(*this) : source.blocks() + sink.blocks();
+  load.prefill_tokens_per_s = speed.prefill_tokens_per_s();
+  // What was measured under a load that is gone would keep others away.
+  load.decode_step_us = sequences.running().empty() ? 0 : speed.decode_step_us();
   load.draining = draining;
   load.unreachable = partners.unreachable();
   return load;

@@ -35,5 +35,22 @@ TEST(PrefixIdentity, is_equal_exactly_where_the_prefixes_are) {
   EXPECT_EQ(of_prefix.size(), prefix_of.size());
 }
 
+TEST(PrefixIdentity, names_a_bounded_number_of_beginnings_and_the_same_in_shorter_and_longer_prompts) {
+  struct Case { std::size_t tokens; std::uint32_t stride; std::size_t names; };
+  std::vector<TokenId> all;
+  for (int i = 0; i < 300'000; ++i) all.push_back(i % 977);
+  const std::vector<Case> cases = {{0, 64, 0}, {63, 64, 0}, {64, 64, 1}, {2047, 64, 31}, {2111, 64, 32}, {2112, 128, 16},
+                                   {4096, 128, 32}, {300'000, 16'384, 18}};
+  std::map<std::size_t, std::uint64_t> by_end;
+  for (const Case& c : cases) {
+    const PrefixNames prefix = prefix_names(std::span{all}.first(c.tokens));
+    EXPECT_EQ(prefix.stride, c.stride) << c.tokens;
+    EXPECT_EQ(prefix.names.size(), c.names) << c.tokens;
+    for (std::size_t i = 0; i < prefix.names.size(); ++i) {
+      EXPECT_EQ(by_end.emplace((i + 1) * prefix.stride, prefix.names[i]).first->second, prefix.names[i]) << c.tokens << " " << i;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace baton
