@@ -14,12 +14,12 @@ namespace {
 
 enum class Link : std::uint8_t { none, infiniband, ethernet, overlapped };
 
-struct Scheduler {
+struct KnownScheduler {
   const char* name;
   Policy policy;
   Link link;                               // none: a request stays on one machine
 };
-constexpr Scheduler kSchedulers[] = {
+constexpr KnownScheduler kSchedulers[] = {
     {"round_robin", Policy::round_robin, Link::none},
     {"jsq", Policy::jsq, Link::none},
     {"token_jsq", Policy::token_jsq, Link::none},
@@ -48,9 +48,9 @@ Error refused(const char* flag, const std::string& message) {
   return {ErrorCode::invalid_argument, Scope::request, fmt::format("--{} {}", flag, message), flag};
 }
 
-Result<Scheduler> find_scheduler(const std::string& name) {
+Result<KnownScheduler> find_scheduler(const std::string& name) {
   std::vector<std::string> known;
-  for (const Scheduler& scheduler : kSchedulers) {
+  for (const KnownScheduler& scheduler : kSchedulers) {
     if (scheduler.name == name) return scheduler;
     known.push_back(scheduler.name);
   }
