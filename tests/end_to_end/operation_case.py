@@ -187,7 +187,7 @@ def printable(text):
 def wrong_words_are_said_once_by_their_name_before_anything_starts():
     serve = ["serve", "--port", 0, "--model", MODEL]
     cases = [
-        (["nosuch"], r'error: no verb "nosuch"; known: serve, node, bench, keys, doctor, version'),
+        (["nosuch"], r'error: no verb "nosuch"; known: serve, node, bench, simulate, plan, keys, doctor, version'),
         (["srve", "--port", 0], r'error: no verb "srve"; did you mean "serve"\?'),
         ([*serve, "--hand-off", "pul"], r"--hand-off: pul not in \{pull,push_by_layer\}\nRun with --help.*"),
         ([*serve, "--kv-dtype", "f64"], r"--kv-dtype: f64 not in \{bf16,f32\}\nRun with --help.*"),
