@@ -33,7 +33,7 @@ std::string not_negative(const std::string& word) { return word.starts_with('-')
 // Of production's cores.
 void add_cluster_flags(CLI::App& verb, SimulateFlags& flags) {
   add_option(verb, "--profile", flags.profile, "Performance of an instance: distserve/opt-13b, splitwise/bloom-176b@h100-80gb, ...");
-  add_option(verb, "--routing", flags.routing, "Which instance gets a request: jsq, round_robin, least_memory, power_of_two");
+  add_option(verb, "--routing", flags.routing, "Which instance gets a request: jsq, round_robin, least_memory, power_of_two, prefix_aware");
   add_option(verb, "--hand-off", flags.hand_off, "How KV moves: pull or push_by_layer");
   add_option(verb, "--chunk-tokens", flags.chunk_tokens, "Of one prompt in one step; 0: whole prompts")->check(not_negative);
   add_option(verb, "--link-gbit-per-s", flags.link_gbit_per_s, "Of each instance's link, each way");
