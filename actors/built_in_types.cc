@@ -75,6 +75,8 @@ InstanceOptions options_of(const SpawnContext& context, const Device& device, st
           .max_model_len = device.max_model_len(),
           .max_waiting = config.max_waiting,
           .max_running = config.max_running,
+          .queue_order = config.queue_order,
+          .queue_ageing = config.queue_ageing,
           .prefill_token_budget = config.prefill_token_budget,
           .chunk_tokens = config.chunk_tokens,
           .max_step_tokens = device.max_batch_tokens(),
@@ -133,6 +135,8 @@ Result<SpawnedActor> spawn_instance_type(const SpawnContext& context) {
 Result<SpawnedActor> spawn_scheduler_type(const SpawnContext& context) {
   const SchedulerConfig& config = context.cluster->scheduler;
   SchedulerCore core{{.routing = config.routing,
+                      .admission = config.admission,
+                      .admission_options = {.slo_ttft = config.slo_ttft, .slo_itl = config.slo_itl},
                       .hand_off = config.hand_off,
                       .seed = config.seed,
                       .max_waiting = config.max_waiting,

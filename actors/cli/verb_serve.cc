@@ -7,6 +7,9 @@
 #include "actors/descriptor_limit.h"
 #include "actors/serve.h"
 #include "runtime/base/log.h"
+#include "runtime/cluster/admission.h"
+#include "runtime/cluster/routing_registry.h"
+#include "runtime/instance/queue_order.h"
 
 namespace baton::cli {
 namespace {
@@ -104,6 +107,13 @@ void add_choice(CLI::App& verb, const std::string& flag, T& value, const std::ma
       ->default_str(standard);
 }
 
+void add_milliseconds(CLI::App& verb, const std::string& flag, Duration& value, const std::string& help) {
+  verb.add_option_function<std::int64_t>(flag, [&value](std::int64_t ms) { value = Milliseconds{ms}; }, help)
+      ->check(CLI::Range(1, 604'800'000))
+      ->envname(variable_of(flag))
+      ->default_str(std::to_string(std::chrono::duration_cast<Milliseconds>(value).count()));
+}
+
 void add_instance_options(CLI::App& serve, InstanceConfig& instance) {
   add_option(serve, "--threads", instance.threads, "Threads of each instance")->check(CLI::Range(1, 1024));
   add_option(serve, "--kv-blocks", instance.kv_blocks, "Blocks of each instance's KV cache; if not given, what --kv-memory-mib holds")
@@ -115,6 +125,8 @@ void add_instance_options(CLI::App& serve, InstanceConfig& instance) {
       ->check(CLI::Range(1, 1 << 30));
   add_option(serve, "--max-waiting", instance.max_waiting, "Requests that may wait at an instance; beyond it 429")
       ->check(CLI::Range(1, 1 << 20));
+  add_option(serve, "--queue-order", instance.queue_order, "In which order an instance computes prompts: " + listed(queue_order_names()));
+  add_milliseconds(serve, "--queue-ageing-ms", instance.queue_ageing, "A prompt that came so long ago goes first, whatever the order");
   add_choice<KvType>(serve, "--kv-dtype", instance.kv_dtype, {{"bf16", KvType::bf16}, {"f32", KvType::f32}}, "As what KV is stored");
 }
 
@@ -131,7 +143,10 @@ void add_options(CLI::App& serve, ServeFlags& flags) {
              "A cluster file, all of whose nodes run here; beside it there may be only " + listed(kBesideConfig));
   add_choice<HandOffMode>(serve, "--hand-off", options.cluster.scheduler.hand_off,
                           {{"pull", HandOffMode::pull}, {"push_by_layer", HandOffMode::push_by_layer}}, "How KV moves");
-  add_option(serve, "--routing", options.cluster.scheduler.routing, "round_robin, jsq, least_memory or power_of_two");
+  add_option(serve, "--routing", options.cluster.scheduler.routing, "Who gets a request: " + listed(routing_names()));
+  add_option(serve, "--admission", options.cluster.scheduler.admission, "Who is refused at arrival: " + listed(admission_names()));
+  add_milliseconds(serve, "--slo-ttft-ms", options.cluster.scheduler.slo_ttft, "Time to the first token that early_rejection holds");
+  add_milliseconds(serve, "--slo-itl-ms", options.cluster.scheduler.slo_itl, "Time between tokens that early_rejection holds");
   add_instance_options(serve, options.cluster.instances);
   add_option(serve, "--chat-template", options.cluster.chat_template, "chatml or llama3; as the model says if not given");
   add_option(serve, "--served-model-name", options.cluster.served_name, "The model's name to clients");

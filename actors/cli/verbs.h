@@ -24,8 +24,11 @@ void add_keys_verb(CLI::App& app, int& status);
 void add_version_verb(CLI::App& app, int& status);
 void add_bench_verb(CLI::App& app, int& status);
 void add_doctor_verb(CLI::App& app, int& status);
+void add_simulate_verb(CLI::App& app, int& status);
+void add_plan_verb(CLI::App& app, int& status);
 
-inline constexpr AddVerb kVerbs[] = {add_serve_verb, add_node_verb, add_bench_verb, add_keys_verb, add_doctor_verb, add_version_verb};
+inline constexpr AddVerb kVerbs[] = {add_serve_verb, add_node_verb, add_bench_verb,  add_simulate_verb,
+                                     add_plan_verb,  add_keys_verb, add_doctor_verb, add_version_verb};
 
 // --hand-off -> BATON_HAND_OFF
 inline std::string variable_of(const std::string& flag) {

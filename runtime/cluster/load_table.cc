@@ -45,7 +45,7 @@ void LoadTable::refresh(const Instance& instance) {
                           .blocks_total = total};
 }
 
-void LoadTable::join(const Hello& hello, Instant now) {
+bool LoadTable::join(const Hello& hello, Instant now) {
   const auto known = index_.find(hello.self.id);
   if (known != index_.end()) {
     Instance& instance = instances_[known->second];
@@ -53,7 +53,7 @@ void LoadTable::join(const Hello& hello, Instant now) {
       instance.hello = hello;
       instance.heard = now;
       refresh(instance);
-      return;
+      return false;
     }
     leave(InstanceRef{instance.hello.self});
   }
@@ -63,10 +63,11 @@ void LoadTable::join(const Hello& hello, Instant now) {
   prefill_loads_.emplace_back();
   decode_loads_.emplace_back();
   refresh(instances_.back());
+  return true;
 }
 
-void LoadTable::leave(const InstanceRef& instance) {
-  if (find(instance) == nullptr) return;
+bool LoadTable::leave(const InstanceRef& instance) {
+  if (find(instance) == nullptr) return false;
   forget_if([&](const Entry& entry) { return entry.assigned.prefill == instance || entry.assigned.decode == instance; });
   const std::uint32_t place = index_[instance.id];
   index_.erase(instance.id);
@@ -80,6 +81,7 @@ void LoadTable::leave(const InstanceRef& instance) {
   standings_.pop_back();
   prefill_loads_.pop_back();
   decode_loads_.pop_back();
+  return true;
 }
 
 void LoadTable::report(const LoadReport& report, Instant now) {

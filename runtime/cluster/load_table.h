@@ -62,8 +62,8 @@ class LoadTable {
     bool apart = false;                    // reports partners that it cannot reach
   };
 
-  void join(const Hello& hello, Instant now);
-  void leave(const InstanceRef& instance);
+  bool join(const Hello& hello, Instant now);      // true: a new instance, or a new life of one
+  bool leave(const InstanceRef& instance);         // false: it was not there, or another life of it is
   void report(const LoadReport& report, Instant now);
 
   // Has it been assigned already, to instances that still live? Then the same again.

@@ -12,6 +12,7 @@ RequestCore::RequestCore(RequestSpec spec, std::shared_ptr<const Tokenizer> toke
   CHECK(spec.choices >= 1 && spec.choices <= kChoiceStride, "{} choices", spec.choices);
   CHECK(!spec.prompt.empty());
   state_->spec = std::move(spec);
+  state_->prefix = prefix_names(state_->spec.prompt);
   for (std::uint32_t c = 0; c < state_->spec.choices; ++c) {
     state_->choices.push_back({.stream = ChoiceStream{c, state_->spec, tokenizer}});
   }

@@ -37,6 +37,8 @@ void RequestCore::State::ask(Attempt& attempt, Instant now) {
                         .max_output_tokens = spec.sampling.max_tokens - attempt.base,
                         .choices = attempt.choices,
                         .avoid = avoid,
+                        .prefix = prefix.names,
+                        .prefix_stride = prefix.stride,
                         .time_left = time_left(now)};
   out.push_back(SendAssign{std::move(message)});
   attempt.asked = true;

@@ -12,6 +12,7 @@
 
 #include "runtime/cluster/choice_stream.h"
 #include "runtime/cluster/request_core.h"
+#include "runtime/kv/prefix_identity.h"
 
 namespace baton {
 
@@ -53,6 +54,7 @@ struct RequestCore::State {
   };
 
   RequestSpec spec;
+  PrefixNames prefix;                  // of the prompt
   std::vector<Choice> choices;
   std::vector<Attempt> attempts;       // live ones, each choice in at most one
   std::vector<InstanceId> avoid;       // that failed this request, newest last

@@ -31,6 +31,9 @@ struct RoutingQuestion {
   std::uint32_t max_output_tokens = 0;
   std::span<const InstanceLoad> loads;           // of every instance
   std::span<const std::uint32_t> candidates;     // indices into loads, ascending, at least one
+  // Names of the prompt's first prefix_stride, 2 * prefix_stride, ... tokens (AssignRequest::prefix).
+  std::span<const std::uint64_t> prefix;
+  std::uint32_t prefix_stride = 0;
 };
 
 class RoutingPolicy {
@@ -38,6 +41,8 @@ class RoutingPolicy {
   virtual ~RoutingPolicy() = default;
   // Returns an index into loads that is among the candidates.
   virtual std::uint32_t choose(const RoutingQuestion& question, Random& random) = 0;
+  // The instance is gone, or comes again with nothing of what it had.
+  virtual void left(InstanceId) {}
 };
 
 }  // namespace baton

@@ -3,6 +3,8 @@
 #include <memory>
 #include <tuple>
 
+#include "runtime/cluster/prefix_routing.h"
+
 namespace baton {
 namespace {
 
@@ -66,7 +68,9 @@ class PowerOfTwo final : public RoutingPolicy {
     std::size_t second = random.below(count - 1);
     if (second >= first) ++second;
     const std::uint32_t two[] = {question.candidates[first], question.candidates[second]};
-    return best_of({question.part, question.prompt_tokens, question.max_output_tokens, question.loads, two}, queue_length);
+    RoutingQuestion narrowed = question;
+    narrowed.candidates = two;
+    return best_of(narrowed, queue_length);
   }
 };
 
@@ -81,7 +85,8 @@ std::vector<std::pair<std::string, RoutingFactory>> built_in_routing() {
   return {{"round_robin", factory<RoundRobin>()},
           {"jsq", factory<JoinShortestQueue>()},
           {"least_memory", factory<LeastMemory>()},
-          {"power_of_two", factory<PowerOfTwo>()}};
+          {"power_of_two", factory<PowerOfTwo>()},
+          {"prefix_aware", make_prefix_aware}};
 }
 
 }  // namespace baton

@@ -4,6 +4,7 @@
 //   jsq              the fewest pending tokens (join the shortest queue; Splitwise IV-A)
 //   least_memory     the most free KV blocks
 //   power_of_two     the shorter queue of two drawn at random
+//   prefix_aware     where most of the prompt's beginning was sent before, against the queue there (prefix_routing.h)
 //
 // Register before the first scheduler is made, from one thread: a program of one's own does so before it calls run_node or serve.
 #pragma once

@@ -1,19 +1,23 @@
 #include "runtime/cluster/scheduler_core.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "runtime/base/check.h"
 #include "runtime/base/random.h"
 #include "runtime/cluster/load_table.h"
 #include "runtime/cluster/routing_registry.h"
+#include "runtime/kv/prefix_identity.h"
 
 namespace baton {
 
 struct SchedulerCore::State {
   SchedulerOptions options;
   std::unique_ptr<RoutingPolicy> routing;
+  std::unique_ptr<AdmissionPolicy> admission;
   Random random{0};
   LoadTable table;
 
@@ -28,6 +32,7 @@ struct SchedulerCore::State {
   bool some_apart = false;                       // somebody cannot reach somebody
 
   Result<Assigned> decide(const AssignRequest& request, Instant now);
+  std::optional<Error> refusal(const AssignRequest& request, std::uint32_t prefill, std::uint32_t decode);
   bool usable(const LoadTable::Standing& instance, Instant now) const;
   void find_decodes(Instant now);
   std::uint32_t choose(Part part, const AssignRequest& request);
@@ -55,6 +60,9 @@ SchedulerCore::SchedulerCore(SchedulerOptions options) : state_(std::make_unique
   auto routing = make_routing(options.routing);
   CHECK(routing.ok(), "{}", routing.error().message);
   state_->routing = std::move(routing).value();
+  auto admission = make_admission(options.admission, options.admission_options);
+  CHECK(admission.ok(), "{}", admission.error().message);
+  state_->admission = std::move(admission).value();
   state_->random = Random{options.seed};
   state_->options = std::move(options);
 }
@@ -141,10 +149,35 @@ std::uint32_t SchedulerCore::State::choose(Part part, const AssignRequest& reque
       return std::find(request.avoid.begin(), request.avoid.end(), loads[candidate].id) == request.avoid.end();
     });
   }
-  const std::uint32_t chosen = routing->choose({part, request.prompt_tokens, request.max_output_tokens, loads, candidates}, random);
+  const std::size_t names = std::min<std::size_t>(request.prefix.size(), PrefixNames::kMost);
+  const RoutingQuestion question{.part = part,
+                                 .prompt_tokens = request.prompt_tokens,
+                                 .max_output_tokens = request.max_output_tokens,
+                                 .loads = loads,
+                                 .candidates = candidates,
+                                 .prefix = std::span{request.prefix}.first(names),
+                                 .prefix_stride = request.prefix_stride};
+  const std::uint32_t chosen = routing->choose(question, random);
   CHECK(std::binary_search(candidates.begin(), candidates.end(), chosen),
         "routing policy {} chose an instance that was no candidate", options.routing);
   return chosen;
+}
+
+// What was taken once is not refused when it must be dispatched again.
+std::optional<Error> SchedulerCore::State::refusal(const AssignRequest& request, std::uint32_t prefill, std::uint32_t decode) {
+  if (request.key.epoch.value > 1) return std::nullopt;
+  const auto instances = table.instances();
+  const std::uint64_t pending = table.loads(Part::prefill)[prefill].pending_tokens;
+  const auto refused = admission->refuse(
+      {.prompt_tokens = request.prompt_tokens,
+       .max_output_tokens = request.max_output_tokens,
+       .time_left = request.time_left,
+       .forecast = forecast(pending, request.prompt_tokens, instances[prefill].report, instances[decode].report)});
+  if (!refused) return std::nullopt;
+  Error error{ErrorCode::queue_full, Scope::cluster, refused->reason};
+  const double seconds = std::chrono::duration<double>(refused->retry_after).count();
+  error.retry_after_s = static_cast<std::uint32_t>(std::clamp(std::ceil(seconds), 1.0, double{kLongestRetryAfter}));
+  return error;
 }
 
 Result<Assigned> SchedulerCore::State::decide(const AssignRequest& request, Instant now) {
@@ -153,10 +186,15 @@ Result<Assigned> SchedulerCore::State::decide(const AssignRequest& request, Inst
   const std::uint32_t chosen = choose(Part::prefill, request);
   const LoadTable::Instance& prefill = instances[chosen];
   Assigned assigned{.key = request.key, .prefill = prefill.hello.self, .decode = prefill.hello.self, .mode = HandOffMode::local};
-  if (can_decode(prefill.hello.role)) return assigned;
+  if (can_decode(prefill.hello.role)) {
+    if (std::optional<Error> error = refusal(request, chosen, chosen)) return *error;
+    return assigned;
+  }
 
   gather_decode(chosen);
-  assigned.decode = instances[choose(Part::decode, request)].hello.self;
+  const std::uint32_t decode = choose(Part::decode, request);
+  if (std::optional<Error> error = refusal(request, chosen, decode)) return *error;
+  assigned.decode = instances[decode].hello.self;
   assigned.mode = options.hand_off == HandOffMode::local ? HandOffMode::pull : options.hand_off;
   return assigned;
 }
@@ -170,12 +208,13 @@ void SchedulerCore::State::count_end(Instant now) {
 }
 
 SchedulerCommands SchedulerCore::on(const InstanceJoined& event, Instant now) {
-  if (is_instance(event.hello.role)) state_->table.join(event.hello, now);
+  if (!is_instance(event.hello.role)) return {};
+  if (state_->table.join(event.hello, now)) state_->routing->left(event.hello.self.id);
   return {};
 }
 
 SchedulerCommands SchedulerCore::on(const InstanceLeft& event, Instant) {
-  state_->table.leave(event.instance);
+  if (state_->table.leave(event.instance)) state_->routing->left(event.instance.id);
   return {};
 }
 

@@ -12,13 +12,16 @@
 #include <vector>
 
 #include "runtime/base/time.h"
+#include "runtime/cluster/admission.h"
 #include "runtime/messages/membership.h"
 #include "runtime/messages/request.h"
 
 namespace baton {
 
 struct SchedulerOptions {
-  std::string routing = "jsq";                 // a name of routing_registry.h: round_robin, jsq, least_memory, power_of_two
+  std::string routing = "jsq";                 // a name of routing_registry.h: jsq, prefix_aware, ...
+  std::string admission = "none";              // a name of admission.h: none, deadline, early_rejection
+  AdmissionOptions admission_options;
   HandOffMode hand_off = HandOffMode::pull;
   std::uint64_t seed = 1;                      // of power_of_two's draws
   std::uint32_t max_waiting = 1024;            // requests waiting over the suitable instances; beyond it queue_full
@@ -38,7 +41,7 @@ using SchedulerCommands = std::vector<SchedulerCommand>;
 
 class SchedulerCore {
  public:
-  explicit SchedulerCore(SchedulerOptions options);   // CHECKs that the routing policy is registered; the config reader refuses it before
+  explicit SchedulerCore(SchedulerOptions options);   // CHECKs that the policies are registered; the config reader refuses them before
   ~SchedulerCore();
   SchedulerCore(SchedulerCore&&) noexcept;
 

@@ -8,9 +8,11 @@
 #include <iterator>
 
 #include "runtime/base/nearest.h"
+#include "runtime/cluster/admission.h"
 #include "runtime/cluster/routing_registry.h"
 #include "runtime/config/cluster_schema.h"
 #include "runtime/config/config_reader.h"
+#include "runtime/instance/queue_order.h"
 #include "runtime/model/loaded_model.h"
 
 namespace baton {
@@ -57,6 +59,25 @@ void read_nodes(ConfigErrors& errors, ConfigReader& top, const YAML::Node& nodes
   }
 }
 
+void check_instance_policies(ConfigErrors& errors, const YAML::Node& yaml, const std::string& path, const InstanceConfig& config) {
+  const auto order = make_queue_order(config.queue_order);
+  if (!order) ConfigReader{errors, yaml, path}.refuse("queue_order", order.error().message);
+}
+
+// Names that only their registries know.
+void check_policies(ConfigErrors& errors, const YAML::Node& root, const ClusterConfig& config) {
+  if (const auto routing = make_routing(config.scheduler.routing); !routing) {
+    ConfigReader{errors, root["scheduler"], "scheduler"}.refuse("routing", routing.error().message);
+  }
+  if (const auto admission = make_admission(config.scheduler.admission); !admission) {
+    ConfigReader{errors, root["scheduler"], "scheduler"}.refuse("admission", admission.error().message);
+  }
+  check_instance_policies(errors, root["instances"], "instances", config.instances);
+  for (std::size_t i = 0; i < config.nodes.size(); ++i) {
+    check_instance_policies(errors, root["nodes"][i], fmt::format("nodes[{}]", i), config.nodes[i].instance);
+  }
+}
+
 Result<ClusterConfig> read_cluster(const YAML::Node& root, const std::string& name) {
   ConfigErrors errors{.file = name, .first = std::nullopt};
   ClusterConfig config;
@@ -72,10 +93,7 @@ Result<ClusterConfig> read_cluster(const YAML::Node& root, const std::string& na
   const YAML::Node nodes = top.child("nodes");
   top.finish();                                // a misspelt "nodes" is called that, rather than missing
   read_nodes(errors, top, nodes, config);
-  if (Result<std::unique_ptr<RoutingPolicy>> routing = make_routing(config.scheduler.routing); !routing) {
-    const YAML::Node scheduler = root["scheduler"];
-    ConfigReader{errors, scheduler, "scheduler"}.refuse("routing", routing.error().message);
-  }
+  check_policies(errors, root, config);
   if (errors.first) return *errors.first;
   if (Status status = check_cluster_config(config, name); !status) return status.error();
   return config;

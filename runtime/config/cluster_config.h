@@ -45,6 +45,8 @@ struct InstanceConfig {
   std::uint32_t block_size = 16;               // tokens: 16, 32 or 64
   std::uint32_t max_model_len = 0;             // tokens; 0: kUsualModelLen, or the model's longest where that is less
   KvType kv_dtype = KvType::bf16;              // bf16, f32
+  std::string queue_order = "fcfs";            // of prompts; a name of runtime/instance/queue_order.h
+  Duration queue_ageing = Milliseconds{5000};  // a prompt that came so long ago goes first
   std::uint32_t prefill_token_budget = 2048;   // of one step
   std::uint32_t chunk_tokens = 512;            // of one prompt in one step; 0: whole prompts
   std::uint32_t max_waiting = 256;             // requests
@@ -77,6 +79,9 @@ struct NodeConfig {
 
 struct SchedulerConfig {
   std::string routing = "jsq";                 // a name of runtime/cluster/routing_registry.h
+  std::string admission = "none";              // a name of runtime/cluster/admission.h
+  Duration slo_ttft = Milliseconds{30'000};    // of early_rejection
+  Duration slo_itl = Milliseconds{100};
   HandOffMode hand_off = HandOffMode::pull;    // pull, push_by_layer
   std::uint32_t max_waiting = 1024;            // requests over the suitable instances
   Duration report_timeout = Milliseconds{3000};

@@ -23,6 +23,8 @@ void visit(Visitor& v, InstanceConfig& c, const InstanceConfig& d) {
   v.number("max_model_len", c.max_model_len, d.max_model_len, 1u, kMostTokens);
   v.choice("kv_dtype", c.kv_dtype, d.kv_dtype,
            std::vector<std::pair<std::string, KvType>>{{"bf16", KvType::bf16}, {"f32", KvType::f32}});
+  v.text("queue_order", c.queue_order, d.queue_order);
+  v.milliseconds("queue_ageing_ms", c.queue_ageing, d.queue_ageing);
   v.number("prefill_token_budget", c.prefill_token_budget, d.prefill_token_budget, 1u, kMostTokens);
   v.number("chunk_tokens", c.chunk_tokens, d.chunk_tokens, 0u, kMostTokens);
   v.number("max_waiting", c.max_waiting, d.max_waiting, 1u, kMostRequests);
@@ -39,6 +41,9 @@ void visit(Visitor& v, InstanceConfig& c, const InstanceConfig& d) {
 template <class Visitor>
 void visit(Visitor& v, SchedulerConfig& c, const SchedulerConfig& d) {
   v.text("routing", c.routing, d.routing);
+  v.text("admission", c.admission, d.admission);
+  v.milliseconds("slo_ttft_ms", c.slo_ttft, d.slo_ttft);
+  v.milliseconds("slo_itl_ms", c.slo_itl, d.slo_itl);
   v.choice("hand_off", c.hand_off, d.hand_off,
            std::vector<std::pair<std::string, HandOffMode>>{{"pull", HandOffMode::pull}, {"push_by_layer", HandOffMode::push_by_layer}});
   v.number("max_waiting", c.max_waiting, d.max_waiting, 1u, kMostRequests);

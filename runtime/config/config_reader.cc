@@ -123,6 +123,18 @@ void ConfigReader::number(const char* key, std::uint32_t& value, std::uint32_t, 
   value = static_cast<std::uint32_t>(wide);
 }
 
+void ConfigReader::number(const char* key, double& value, double, double least, double most) {
+  const std::optional<std::string> word = scalar(key);
+  if (!word) return;
+  double parsed = 0;
+  const char* last = word->data() + word->size();
+  const auto [end, error] = std::from_chars(word->data(), last, parsed);
+  if (error != std::errc{} || end != last || !(parsed >= least && parsed <= most)) {
+    return refuse(key, fmt::format("must be a number from {} to {}, not \"{}\"", least, most, *word));
+  }
+  value = parsed;
+}
+
 void ConfigReader::milliseconds(const char* key, Duration& value, Duration) {
   std::uint64_t count = 0;
   number(key, count, std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{kLongestMs});

@@ -1,5 +1,5 @@
 // One mapping of a YAML file, read key by key; what is wrong is remembered, first come first kept, with file, line and key path.
-// Private to runtime/config/*.cc: yaml-cpp throws, and nothing of it leaves this folder.
+// For the .cc files that read YAML, no header: yaml-cpp throws, and nothing of it leaves such a file.
 //
 //   ConfigReader nodes{errors, node, "nodes[1]"};
 //   nodes.number("threads", config.threads, 1, 1, 1024);
@@ -36,6 +36,7 @@ class ConfigReader {
   void flag(const char* key, bool& value, bool);
   void number(const char* key, std::uint32_t& value, std::uint32_t, std::uint32_t least, std::uint32_t most);
   void number(const char* key, std::uint64_t& value, std::uint64_t, std::uint64_t least, std::uint64_t most);
+  void number(const char* key, double& value, double, double least, double most);       // finite, both bounds included
   void milliseconds(const char* key, Duration& value, Duration);
   void address(const char* key, HostPort& value, const HostPort&, bool port_needed, bool port_may_be_0);
   template <class T>

@@ -7,15 +7,20 @@
 
 namespace baton {
 
-std::optional<StepInFlight> BatchComposer::compose() {
+std::optional<StepInFlight> BatchComposer::compose(Instant now) {
   sequences_.grow_running();
-  const std::vector<Picked> picked = pick();
+  const std::vector<Picked> picked = pick(now);
   if (picked.empty()) return std::nullopt;
 
   StepInFlight flight;
   StartStep step;
   flight.id = step.step = last_ = StepId{last_.value + 1};
+  flight.started = now;
+  flight.parts.reserve(picked.size());
+  step.sequences.reserve(picked.size());
   for (const auto& [sequence, count] : picked) {
+    const bool decodes = count == 1 && !sequence->prefill;
+    (decodes ? flight.decodes : flight.prompt_tokens) += count;
     step.sequences.push_back(describe(*sequence, count));
     const StepSequence& part = step.sequences.back();
     flight.parts.push_back({sequence->id, sequence->key, sequence->stored, count, part.sample_choices});
@@ -26,7 +31,7 @@ std::optional<StepInFlight> BatchComposer::compose() {
   return flight;
 }
 
-std::vector<BatchComposer::Picked> BatchComposer::pick() {
+std::vector<BatchComposer::Picked> BatchComposer::pick(Instant now) {
   const InstanceOptions& options = context_.options;
   std::vector<Picked> picked;
   std::uint32_t room = options.max_step_tokens;
@@ -39,10 +44,9 @@ std::vector<BatchComposer::Picked> BatchComposer::pick() {
   }
   const std::uint32_t budget = std::min(room, options.prefill_token_budget);
   std::uint32_t left = budget;
-  for (const auto& [id, unused] : sequences_.running()) {
+  for (Sequence* sequence : sequences_.running_prompts(now)) {
     if (left == 0 || picked.size() >= options.max_running) break;
-    Sequence* sequence = sequences_.find_running(id);
-    if (sequence->pending() <= 1 || !sequences_.complete(*sequence)) continue;
+    if (!sequences_.complete(*sequence)) continue;
     const std::uint32_t whole = sequence->pending();
     if (options.chunk_tokens == 0 && whole > left && left < budget) break;      // it waits for a step of its own
     const std::uint32_t count = std::min({whole, left, options.chunk_tokens == 0 ? whole : options.chunk_tokens});
@@ -98,10 +102,9 @@ void BatchComposer::plan_push(Sequence& sequence, std::uint32_t count, StepSeque
 }
 
 void BatchComposer::pin(Sequence& sequence, std::uint32_t blocks, StartStep& step, StepInFlight& flight) {
-  for (std::uint32_t i = 0; i < blocks; ++i) {
-    context_.pool.share(sequence.table.blocks()[i]);
-    flight.pins.push_back(sequence.table.blocks()[i]);
-  }
+  const auto& table = sequence.table.blocks();
+  for (std::uint32_t i = 0; i < blocks; ++i) context_.pool.share(table[i]);
+  flight.pins.insert(flight.pins.end(), table.begin(), table.begin() + blocks);
   if (!sequence.copy_from) return;
   const BlockId from = *std::exchange(sequence.copy_from, std::nullopt);       // its reference passes to the step
   flight.pins.push_back(from);

@@ -1,5 +1,5 @@
-// What goes into the next step: every decoding sequence, then chunks of prompts (and of what is recomputed), oldest first, up
-// to the token budgets. A prompt never overtakes an older one. Sources: Orca (OSDI'22) iteration-level batching;
+// What goes into the next step: every decoding sequence, then chunks of prompts (and of what is recomputed) in the queue's order,
+// up to the token budgets. A prompt never overtakes one that goes before it. Sources: Orca (OSDI'22) iteration-level batching;
 // Sarathi-Serve (OSDI'24) chunks beside decodes; Splitwise section IV-B, the 2048-token prompt budget.
 //
 // A step's sequences may be cancelled while it runs. The device goes on writing to their blocks, so the step holds a
@@ -25,6 +25,9 @@ struct StepPart {
 
 struct StepInFlight {
   StepId id;
+  Instant started;
+  std::uint32_t prompt_tokens = 0;         // also of what is recomputed
+  std::uint32_t decodes = 0;               // sequences
   std::vector<StepPart> parts;
   std::vector<BlockId> pins;               // one reference each
 };
@@ -35,14 +38,14 @@ class BatchComposer {
       : context_(context), sequences_(sequences), source_(source) {}
 
   // Emits StartStep (and SendBlocks for a push that begins); nothing, if nothing can run.
-  std::optional<StepInFlight> compose();
+  std::optional<StepInFlight> compose(Instant now);
 
  private:
   struct Picked {
     Sequence* sequence;
     std::uint32_t count;
   };
-  std::vector<Picked> pick();
+  std::vector<Picked> pick(Instant now);
   StepSequence describe(Sequence& sequence, std::uint32_t count);
   void plan_push(Sequence& sequence, std::uint32_t count, StepSequence& part);
   void pin(Sequence& sequence, std::uint32_t blocks, StartStep& step, StepInFlight& flight);

@@ -325,6 +325,12 @@ std::uint64_t HandOffSink::tokens() const {
   return tokens;
 }
 
+std::uint32_t HandOffSink::blocks() const {
+  std::uint32_t blocks = 0;
+  for (const auto& [request, inbound] : inbound_) blocks += inbound.table.size();
+  return blocks;
+}
+
 void HandOffSink::check_invariants() const {
   for (const auto& [request, inbound] : inbound_) {
     CHECK(inbound.key.request == request, "request {} is filed under another name", request.value);

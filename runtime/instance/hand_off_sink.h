@@ -69,6 +69,7 @@ class HandOffSink {
   std::uint32_t moving() const { return static_cast<std::uint32_t>(transfers_.size()); }
   std::uint32_t size() const { return static_cast<std::uint32_t>(inbound_.size()); }
   std::uint64_t tokens() const;
+  std::uint32_t blocks() const;                            // granted, each once if no two requests share one
   template <class Visitor>
   void visit_references(Visitor visit) const {
     for (const auto& [request, inbound] : inbound_) for (const BlockId block : inbound.table.blocks()) visit(block);

@@ -142,6 +142,16 @@ void HandOffSource::abort_sends_of(RequestId request) {
   }
 }
 
+std::uint32_t HandOffSource::blocks() const {
+  std::size_t blocks = 0;
+  for (const auto& [request, held] : held_) blocks += held.sequence.table.size();
+  for (const auto& [transfer, send] : sends_) {
+    const auto held = held_.find(send.request);
+    if (held == held_.end() || held->second.transfer != transfer) blocks += send.blocks.size();
+  }
+  return static_cast<std::uint32_t>(blocks);
+}
+
 void HandOffSource::step_started(const StartStep& step) {
   for (const StepSequence& part : step.sequences) {
     for (const PushPlan& plan : part.push) in_step_.insert(plan.transfer);

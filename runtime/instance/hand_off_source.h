@@ -58,6 +58,8 @@ class HandOffSource {
     for (const auto& [request, held] : held_) for (const BlockId block : held.sequence.table.blocks()) visit(block);
     for (const auto& [transfer, send] : sends_) for (const BlockId block : send.blocks) visit(block);
   }
+  // Of all leases and sends, each once if no two requests share a block, as without a prefix cache.
+  std::uint32_t blocks() const;
   bool holds(RequestId request) const { return held_.contains(request); }
   void check_invariants() const;
 

@@ -99,6 +99,7 @@ void State::start_prefill(const PrefillRequest& request, Instant now) {
   sequence.sampling = request.sampling;
   sequence.prompt_tokens = request.prompt_tokens;
   sequence.tokens = request.tokens;
+  sequence.arrived = now;
   PrefillPart& prefill = sequence.prefill.emplace();
   prefill.decode = request.decode;
   prefill.mode = request.decode == context.options.self ? HandOffMode::local : request.mode;
@@ -112,29 +113,30 @@ void State::start_prefill(const PrefillRequest& request, Instant now) {
 
 // ---- after every event -----------------------------------------------------------------------------------------------
 
-// Waiting sequences and queued offers share one order, by age, and nobody takes memory ahead of an older one that lacks it.
-// While a step runs sequences are not admitted (the blocks it makes may be a prefix of theirs), and an offer leaves room for
-// the first.
+// The first of the waiting sequences and the first of the queued offers go by age, and nobody takes memory ahead of one that goes
+// before it and lacks it. While a step runs sequences are not admitted (the blocks it makes may be a prefix of theirs), and an offer
+// leaves room for the first.
 void State::admit(Instant now) {
   const InstanceOptions& options = context.options;
   for (;;) {
     const auto offer = sink.first_queued_age();
     const bool busy = !sequences.running().empty() || sink.moving() > 0;      // somebody will grow
     const bool batch_full = sequences.running().size() + sink.moving() >= options.max_running;
-    const bool sequence_first = !sequences.waiting().empty() && (!offer || sequences.waiting().begin()->first.age < *offer);
-    if (sequence_first && !step && !batch_full && sequences.pending_prefill_tokens(true) < options.prefill_token_budget) {
-      if (!sequences.admit_first(busy)) return;
+    const auto waiting = sequences.first_waiting(now);
+    const bool sequence_first = waiting && (!offer || waiting->age < *offer);
+    if (sequence_first && !step && !batch_full && sequences.pending_tokens_before(*waiting, now) < options.prefill_token_budget) {
+      if (!sequences.admit(*waiting, busy)) return;
       continue;
     }
     if (!offer || batch_full) return;
-    if (!sink.grant_first(busy || sequence_first, sequence_first ? sequences.blocks_to_admit_first() : 0, now)) return;
+    if (!sink.grant_first(busy || sequence_first, sequence_first ? sequences.blocks_to_admit(*waiting) : 0, now)) return;
   }
 }
 
 InstanceCommands State::pump(Instant now) {
   context.out.flush_tokens();
   admit(now);
-  if (!step) step = composer.compose();
+  if (!step) step = composer.compose(now);
   reporter.after_event([&] { return load(); }, now);
   if (const auto next = context.deadlines.next(); next && next != timer) {
     timer = next;

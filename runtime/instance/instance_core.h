@@ -6,7 +6,7 @@
 //   DecodeRequest + Offer ─► offered ─► granted (KV moving) ─► running ─► gone
 //                               └──────── recomputing ◄──────────┘ (preempted, lost or rejected blocks)
 //
-// Rules, each in its own file: attempt_book.h (epochs), sequence_set.h (age, admission, preemption), batch_composer.h,
+// Rules, each in its own file: attempt_book.h (epochs), sequence_set.h (age, admission, preemption), queue_order.h, batch_composer.h,
 // hand_off_source.h (P's side), hand_off_sink.h (D's side), finish_rule.h, partner_links.h, load_reporter.h; what needs several:
 // instance_state.h.
 // Thread: none; the driver calls on() from one thread. Every call returns the commands to carry out, in order. The driver calls

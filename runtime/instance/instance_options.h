@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "runtime/base/ids.h"
@@ -21,6 +22,8 @@ struct InstanceOptions {
   std::uint32_t max_model_len = 8192;          // tokens
   std::uint32_t max_waiting = 256;             // requests; beyond it AttemptFailed queue_full
   std::uint32_t max_running = 256;             // sequences in a batch
+  std::string queue_order = "fcfs";            // of prompts; a name of queue_order.h: fcfs, srpt, mlfq
+  Duration queue_ageing = Milliseconds{5000};  // a prompt that came so long ago goes first, the oldest before others
   std::uint32_t prefill_token_budget = 2048;   // tokens of prompts in one step, over requests (Splitwise IV-B)
   std::uint32_t chunk_tokens = 512;            // of one prompt in one step; 0: whole prompts, as far as the budget allows
   std::uint32_t max_step_tokens = 2048;        // of all sequences in one step: what the device takes (Device::max_batch_tokens)

@@ -14,13 +14,14 @@
 #include "runtime/instance/load_reporter.h"
 #include "runtime/instance/partner_links.h"
 #include "runtime/instance/sequence_set.h"
+#include "runtime/instance/speed_meter.h"
 
 namespace baton {
 
 struct InstanceCore::State {
   explicit State(InstanceOptions given)
       : context(std::move(given)), sequences(context), source(context), sink(context), composer(context, sequences, source),
-        reporter(context) {}
+        reporter(context), speed(half_full(context.options)) {}
 
   InstanceContext context;
   AttemptBook book;
@@ -30,6 +31,7 @@ struct InstanceCore::State {
   BatchComposer composer;
   PartnerLinks partners;
   LoadReporter reporter;
+  SpeedMeter speed;
   std::optional<StepInFlight> step;
   std::optional<Instant> timer;            // the last SetTimer
   bool draining = false;
@@ -66,6 +68,7 @@ struct InstanceCore::State {
   void split(Sequence base, const std::vector<ChoiceStart>& choices);
 
   // load_and_invariants.cc
+  static std::uint32_t half_full(const InstanceOptions& options);  // tokens of prompts: as many make a step count as full of them
   LoadReport load() const;
   void check_invariants() const;
 };

@@ -6,6 +6,27 @@
 
 namespace baton {
 
+namespace {
+
+std::uint32_t distinct_leased(const InstanceCore::State& state) {
+  std::vector<bool> leased(state.context.pool.total());
+  std::uint32_t blocks = 0;
+  const auto count_once = [&](BlockId block) {
+    blocks += leased[block.value] ? 0 : 1;
+    leased[block.value] = true;
+  };
+  state.source.visit_references(count_once);
+  state.sink.visit_references(count_once);
+  return blocks;
+}
+
+}  // namespace
+
+std::uint32_t InstanceCore::State::half_full(const InstanceOptions& options) {
+  const std::uint32_t budget = options.prefill_token_budget;
+  return std::max((options.chunk_tokens == 0 ? budget : std::min(options.chunk_tokens, budget)) / 2, 1u);
+}
+
 LoadReport InstanceCore::State::load() const {
   LoadReport load;
   load.self = context.options.self;
@@ -17,12 +38,10 @@ LoadReport InstanceCore::State::load() const {
   load.context_tokens = sequences.context_tokens() + sink.tokens();
   load.blocks_total = context.pool.total();
   load.blocks_used = context.pool.used();
-  std::vector<BlockId> leased;
-  const auto collect = [&](BlockId block) { leased.push_back(block); };
-  source.visit_references(collect);
-  sink.visit_references(collect);
-  std::ranges::sort(leased);
-  load.blocks_leased = static_cast<std::uint32_t>(std::ranges::unique(leased).begin() - leased.begin());
+  load.blocks_leased = context.options.prefix_cache ? distinct_leased(*this) : source.blocks() + sink.blocks();
+  load.prefill_tokens_per_s = speed.prefill_tokens_per_s();
+  // What was measured under a load that is gone would keep others away.
+  load.decode_step_us = sequences.running().empty() ? 0 : speed.decode_step_us();
   load.draining = draining;
   load.unreachable = partners.unreachable();
   return load;
@@ -34,6 +53,9 @@ void InstanceCore::State::check_invariants() const {
   sequences.check_invariants();
   source.check_invariants();
   sink.check_invariants();
+
+  CHECK(context.options.prefix_cache || source.blocks() + sink.blocks() == distinct_leased(*this),
+        "without a prefix cache two hand-offs share a block");
 
   // Every reference in the pool has a holder, and a block that somebody may still write to has one table.
   std::vector<std::uint32_t> references(pool.total()), tables(pool.total());

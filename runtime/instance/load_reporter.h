@@ -1,4 +1,5 @@
-// When an instance reports its load: on change, coalesced to 10 ms, and at every heartbeat. The driver sends the report to
+// When an instance reports its load: on change, coalesced to 10 ms, and at every heartbeat. That its speed alone changed is no reason
+// to: it goes with the next report. The driver sends the report to
 // whom it knows: the scheduler and the gateways.
 #pragma once
 
@@ -23,6 +24,8 @@ class LoadReporter {
     looked_at_ = now;
     LoadReport load = gather();
     load.sequence = last_.sequence;
+    last_.prefill_tokens_per_s = load.prefill_tokens_per_s;
+    last_.decode_step_us = load.decode_step_us;
     if (!sent_at_ || load != last_ || now >= *sent_at_ + context_.options.report_interval) {
       ++load.sequence;
       last_ = load;

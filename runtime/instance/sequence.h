@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "runtime/base/hash.h"
+#include "runtime/base/time.h"
 #include "runtime/kv/block_table.h"
 #include "runtime/messages/request.h"
 
@@ -44,6 +45,7 @@ struct Sequence {
   RequestKey key;
   InstanceRef gateway;
   SamplingParams sampling;
+  Instant arrived;                             // a prefill: here; queue_order.h ages by it
   std::uint32_t prompt_tokens = 0;             // the boundary between prompt and output in `tokens`
   std::vector<TokenId> tokens;
   std::uint32_t stored = 0;

@@ -41,6 +41,7 @@ void SequenceSet::add_running(Sequence sequence) {
 
 // Of a fully cached sequence the last block is run again, into a private one: its last token's logits are needed.
 std::vector<BlockId> SequenceSet::cached_prefix(Sequence& sequence) const {
+  if (!context_.options.prefix_cache) return {};
   if (sequence.prefill && sequence.prefill->score_prompt) return {};       // every position must be run to be scored
   const BlockPool& pool = context_.pool;
   extend_chain(sequence.chain, sequence.tokens, pool.block_tokens());
@@ -48,9 +49,53 @@ std::vector<BlockId> SequenceSet::cached_prefix(Sequence& sequence) const {
   return pool.match(sequence.tokens, std::span{sequence.chain}.first(std::min(reusable, sequence.chain.size())));
 }
 
-bool SequenceSet::admit_first(bool keep_watermark) {
-  if (waiting_.empty()) return false;
-  Sequence& sequence = waiting_.begin()->second;
+SequenceSet::Place SequenceSet::place_of(const Sequence& sequence, Instant now) const {
+  const bool flows = sequence.tokens.size() > sequence.prompt_tokens;      // a client waits in mid-stream
+  if (flows || now - sequence.arrived >= context_.options.queue_ageing) return {.id = sequence.id};
+  const std::uint32_t computed = std::max(sequence.stored, sequence.computed_before);
+  const std::uint32_t cached = sequence.prefill ? std::min(sequence.prefill->cached_tokens, computed) : 0;
+  // Having overtaken, it would hold here what others wait for whose memory is kept where it needs some.
+  if (sequence.prefill && sequence.prefill->mode == HandOffMode::push_by_layer && !sequence.prefill->grant) {
+    return {true, true, 0, sequence.id};
+  }
+  return {true, false, context_.order->key({.pending = sequence.pending(), .computed = computed - cached}), sequence.id};
+}
+
+std::optional<SequenceId> SequenceSet::first_waiting(Instant now) const {
+  if (waiting_.empty()) return std::nullopt;
+  if (!context_.order->overtakes()) return waiting_.begin()->first;
+  std::optional<Place> first;
+  for (const auto& [id, sequence] : waiting_) {
+    const Place place = place_of(sequence, now);
+    if (!first || place < *first) first = place;
+  }
+  return first->id;
+}
+
+std::vector<Sequence*> SequenceSet::running_prompts(Instant now) {
+  std::vector<Sequence*> prompts;
+  for (auto& [id, sequence] : running_) {
+    if (sequence.pending() > 1) prompts.push_back(&sequence);
+  }
+  if (context_.order->overtakes()) {
+    std::ranges::sort(prompts, {}, [&](const Sequence* sequence) { return place_of(*sequence, now); });
+  }
+  return prompts;
+}
+
+std::uint64_t SequenceSet::pending_tokens_before(SequenceId id, Instant now) const {
+  if (!context_.order->overtakes()) return pending_prefill_tokens(true);
+  const Place place = place_of(waiting_.at(id), now);
+  std::uint64_t tokens = 0;
+  for (const auto& [other, sequence] : running_) {
+    const bool prompt = sequence.pending() > 1 || sequence.prefill;
+    if (prompt && place_of(sequence, now) < place) tokens += sequence.pending();
+  }
+  return tokens;
+}
+
+bool SequenceSet::admit(SequenceId id, bool keep_watermark) {
+  Sequence& sequence = waiting_.at(id);
   BlockPool& pool = context_.pool;
   const std::vector<BlockId> cached = cached_prefix(sequence);
   const auto unreferenced = std::ranges::count_if(cached, [&](BlockId block) { return pool.references(block) == 0; });
@@ -68,12 +113,12 @@ bool SequenceSet::admit_first(bool keep_watermark) {
     sequence.prefill->cached_tokens = std::min(sequence.stored, sequence.prompt_tokens);
     stats.prompt_tokens_cached += sequence.prefill->cached_tokens;
   }
-  running_.insert(waiting_.extract(waiting_.begin()));
+  running_.insert(waiting_.extract(id));
   return true;
 }
 
-std::uint32_t SequenceSet::blocks_to_admit_first() const {
-  return waiting_.empty() ? 0 : context_.pool.blocks_for(waiting_.begin()->second.tokens.size());
+std::uint32_t SequenceSet::blocks_to_admit(SequenceId id) const {
+  return context_.pool.blocks_for(waiting_.at(id).tokens.size());
 }
 
 void SequenceSet::free_blocks(Sequence& sequence) {
@@ -120,6 +165,7 @@ void SequenceSet::grow_running() {
 }
 
 void SequenceSet::publish_full_blocks(Sequence& sequence) {
+  if (!context_.options.prefix_cache) return;
   const std::uint32_t full = sequence.stored / context_.pool.block_tokens();
   if (sequence.published >= full) return;
   extend_chain(sequence.chain, sequence.tokens, context_.pool.block_tokens());

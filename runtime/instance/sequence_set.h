@@ -1,4 +1,5 @@
-// The sequences of an instance: those that wait for room, and those that have blocks and a place in the batch; both by age.
+// The sequences of an instance: those that wait for room, and those that have blocks and a place in the batch; both by age. Who
+// of them is next is the queue order's (queue_order.h), by age unless another is set.
 //
 //   add_waiting ─► waiting ──admit──► running ──remove──► gone
 //                     ▲                  │
@@ -9,6 +10,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <vector>
 
 #include "runtime/instance/instance_context.h"
@@ -31,8 +33,13 @@ class SequenceSet {
   void add_running(Sequence sequence);                     // with its table
   // Blocks that `sequence` needs to run all it knows, after the prefix that `cached` holds.
   std::vector<BlockId> cached_prefix(Sequence& sequence) const;
-  bool admit_first(bool keep_watermark);                   // the oldest waiting one, if it fits
-  std::uint32_t blocks_to_admit_first() const;             // an upper bound, as if nothing were cached
+  std::optional<SequenceId> first_waiting(Instant now) const;      // in the queue's order
+  bool admit(SequenceId id, bool keep_watermark);          // a waiting one, if it fits
+  std::uint32_t blocks_to_admit(SequenceId id) const;      // of a waiting one: an upper bound, as if nothing were cached
+  // Running sequences with more than one token to compute, in the queue's order.
+  std::vector<Sequence*> running_prompts(Instant now);
+  // Tokens that running ones will compute before the waiting `id` begins, if it were admitted.
+  std::uint64_t pending_tokens_before(SequenceId id, Instant now) const;
   void remove(SequenceId id);                              // and free its blocks
   Sequence take(SequenceId id);                            // and leave its blocks to the caller
 
@@ -48,6 +55,14 @@ class SequenceSet {
   void check_invariants() const;
 
  private:
+  struct Place {                                           // in the queue; the lowest goes first
+    bool behind_aged = false;
+    bool not_granted = false;                              // push: no memory is kept for it at its decode instance
+    std::uint64_t key = 0;
+    SequenceId id;
+    auto operator<=>(const Place&) const = default;
+  };
+  Place place_of(const Sequence& sequence, Instant now) const;
   void preempt(SequenceId id);
   void free_blocks(Sequence& sequence);
 

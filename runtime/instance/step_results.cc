@@ -14,6 +14,7 @@ void InstanceCore::State::step_done(const StepDone& done, Instant now) {
   if (!step || done.step != step->id) return;
   const StepInFlight flight = *std::exchange(step, std::nullopt);
   source.step_ended();
+  speed.step_done(now - flight.started, flight.prompt_tokens, flight.decodes);
 
   std::map<RequestKey, std::uint64_t> roots;
   for (const StepRoot& root : done.roots) roots[root.key] = root.root;

@@ -30,15 +30,13 @@ bool BlockPool::allocate(std::uint32_t count, std::vector<BlockId>& to) {
   return true;
 }
 
-void BlockPool::share(BlockId block) {
-  if (references_[block.value]++ > 0) return;
+void BlockPool::share_cached(BlockId block) {
   CHECK(lru_.contains(block), "block {} is free: there is nothing in it to share", block.value);
   lru_.remove(block);
 }
 
-void BlockPool::release(BlockId block) {
-  CHECK(references_[block.value] > 0, "block {} is released more often than it was taken", block.value);
-  if (--references_[block.value] > 0) return;
+void BlockPool::release_last(BlockId block) {
+  CHECK(references_[block.value] == 0, "block {} is released more often than it was taken", block.value);
   if (index_.contains(block)) {
     lru_.push_newest(block);
   } else {

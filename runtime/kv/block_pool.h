@@ -41,8 +41,13 @@ class BlockPool {
 
   // Appends `count` anonymous blocks with one reference each to `to`; all, or none and false.
   bool allocate(std::uint32_t count, std::vector<BlockId>& to);
-  void share(BlockId block);               // one more reference, to a referenced or a cached block
-  void release(BlockId block);             // one less; the last one leaves the block free, or cached if it was published
+  // Every step takes and gives back a reference to each block that it touches: the common cases are here.
+  void share(BlockId block) {              // one more reference, to a referenced or a cached block
+    if (references_[block.value]++ == 0) share_cached(block);
+  }
+  void release(BlockId block) {            // one less; the last one leaves the block free, or cached if it was published
+    if (references_[block.value]-- <= 1) release_last(block);
+  }
   std::uint32_t references(BlockId block) const { return references_[block.value]; }
 
   // Makes a full block findable. False if it stays anonymous: an equal block is known, or there is no cache.
@@ -54,6 +59,9 @@ class BlockPool {
   void check_invariants() const;
 
  private:
+  void share_cached(BlockId block);
+  void release_last(BlockId block);
+
   Options options_;
   std::vector<std::uint32_t> references_;
   std::vector<BlockId> free_;              // a stack: the most recently freed is the warmest

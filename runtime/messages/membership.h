@@ -75,6 +75,8 @@ struct LoadReport {
   std::uint32_t blocks_total = 0;
   std::uint32_t blocks_used = 0;         // referenced; cached but unreferenced blocks count as free
   std::uint32_t blocks_leased = 0;       // held for a hand-off, on either side
+  std::uint64_t prefill_tokens_per_s = 0;  // as measured over the last steps full of prompts; 0: not known
+  std::uint32_t decode_step_us = 0;      // mean duration of the last steps with decodes; 0: not known, or nothing runs
   bool draining = false;
   std::vector<InstanceRef> unreachable;  // partners of hand-offs that it has no connection to; at most kMaxUnreachable, the newest
   static constexpr std::size_t kMaxUnreachable = 16;
@@ -83,7 +85,7 @@ struct LoadReport {
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, LoadReport& x) {
   return f(x.self, x.sequence, x.waiting, x.running, x.queue_capacity, x.pending_prefill_tokens, x.context_tokens,
-           x.blocks_total, x.blocks_used, x.blocks_leased, x.draining, x.unreachable);
+           x.blocks_total, x.blocks_used, x.blocks_leased, x.prefill_tokens_per_s, x.decode_step_us, x.draining, x.unreachable);
 }
 
 }  // namespace baton

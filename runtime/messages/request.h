@@ -25,11 +25,13 @@ struct AssignRequest {
   std::uint32_t max_output_tokens = 0;        // still to come
   std::uint32_t choices = 1;
   std::vector<InstanceId> avoid;              // that just failed this request; a preference, not a ban
+  std::vector<std::uint64_t> prefix;          // names of the prompt's beginnings (runtime/kv/prefix_identity.h), at most 32
+  std::uint32_t prefix_stride = 0;            // tokens from one to the next
   Duration time_left{};
 };
 template <class Inspector>
 typename Inspector::result_type inspect(Inspector& f, AssignRequest& x) {
-  return f(x.key, x.prompt_tokens, x.max_output_tokens, x.choices, x.avoid, x.time_left);
+  return f(x.key, x.prompt_tokens, x.max_output_tokens, x.choices, x.avoid, x.prefix, x.prefix_stride, x.time_left);
 }
 
 // S -> R

@@ -187,11 +187,13 @@ def printable(text):
 def wrong_words_are_said_once_by_their_name_before_anything_starts():
     serve = ["serve", "--port", 0, "--model", MODEL]
     cases = [
-        (["nosuch"], r'error: no verb "nosuch"; known: serve, node, bench, keys, doctor, version'),
+        (["nosuch"], r'error: no verb "nosuch"; known: serve, node, bench, simulate, plan, keys, doctor, version'),
         (["srve", "--port", 0], r'error: no verb "srve"; did you mean "serve"\?'),
         ([*serve, "--hand-off", "pul"], r"--hand-off: pul not in \{pull,push_by_layer\}\nRun with --help.*"),
         ([*serve, "--kv-dtype", "f64"], r"--kv-dtype: f64 not in \{bf16,f32\}\nRun with --help.*"),
         ([*serve, "--routing", "jqs"], r'error: --routing: unknown routing policy "jqs"; did you mean "jsq"\?'),
+        ([*serve, "--admission", "dedline"], r'error: --admission: unknown admission policy "dedline"; did you mean "deadline"\?'),
+        ([*serve, "--queue-order", "srtp"], r'error: --queue-order: unknown queue order "srtp"; did you mean "srpt"\?'),
         ([*serve, "--assign-deadline-ms", 3600000], r"error: --assign-deadline-ms: must not be over request_deadline_ms"),
         (["serve", "--port", 0, "--model", "/etc/passwd"], r"error: /etc/passwd: not a GGUF file: .*"),
         (["serve", "--port", 0, "--model", "/"], r"error: /+config\.json: .*"),

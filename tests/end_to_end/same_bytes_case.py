@@ -27,6 +27,9 @@ def every_cluster_streams_the_same_bytes():
         "2P+2D": ["--prefill", 2, "--decode", 2],
         "block size 64": ["--block-size", 64],
         "two threads": ["--threads", 2],
+        "the shortest first": ["--queue-order", "srpt", "--routing", "prefix_aware", "--admission", "deadline"],
+        "by layer, in levels": ["--queue-order", "mlfq", "--hand-off", "push_by_layer", "--admission", "early_rejection",
+                                 "--slo-itl-ms", 60000],
     }
     first = None
     for name, flags in clusters.items():

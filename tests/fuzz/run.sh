@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Builds the fuzz targets with clang in build/fuzz and runs each, two at a time. Inputs live in memory; one that fails is left
 # in build/fuzz.
-#   run.sh [RUNS] [TARGET ...]      RUNS inputs a target (default 1000000); targets: gguf safetensors hugging_face tokenizer
+#   run.sh [RUNS] [TARGET ...]      RUNS inputs a target (default 1000000); targets: gguf safetensors hugging_face tokenizer trace
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../../.ci/setup.sh"
 build=$baton_root/build/fuzz
 runs=${1:-1000000}
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(gguf safetensors hugging_face tokenizer)
+[ ${#targets[@]} -gt 0 ] || targets=(gguf safetensors hugging_face tokenizer trace)
 
 install_packages "${packages_build[@]}" "${packages_test[@]}"
 clang=$(command -v clang++ || command -v clang++-14) || die "clang++ is not there: apt-get install clang"

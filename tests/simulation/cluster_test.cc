@@ -18,6 +18,7 @@ struct Case {
   int kv_cuts = 0;
   int scheduler_crashes = 0;
   std::uint64_t fail_one_send_in = 0;
+  const char* queue_order = "fcfs";
 };
 
 void PrintTo(const Case& c, std::ostream* out) { *out << c.name; }
@@ -35,6 +36,8 @@ InstanceOptions options_of(std::size_t node, Role role, std::uint64_t life, cons
   options.watermark_blocks = 2;
   options.chunk_tokens = 8;
   options.prefill_token_budget = 24;
+  options.queue_order = c.queue_order;
+  options.queue_ageing = Milliseconds{200};
   return options;
 }
 
@@ -198,6 +201,10 @@ const Case kCases[] = {
     {"push_with_links_cut", HandOffMode::push_by_layer, kPair, 0, 0, 0, 300, 3},
     {"push_with_failing_sends", HandOffMode::push_by_layer, kPair, 0, 6, 0, 300, 0, 0, 30},
     {"push_four_with_all_that_can_break", HandOffMode::push_by_layer, kFour, 3, 6, 9, 40, 3, 2, 60},
+    {"mixed_by_levels_with_crashes", HandOffMode::pull, kMixed, 3, 0, 0, 300, 0, 0, 0, "mlfq"},
+    {"pull_four_shortest_first_with_all_that_can_break", HandOffMode::pull, kFour, 3, 6, 9, 40, 3, 2, 60, "srpt"},
+    {"push_four_shortest_first_in_little_memory_with_everything", HandOffMode::push_by_layer, kFour, 4, 6, 9, 24, 0, 0, 0, "srpt"},
+    {"push_four_by_levels_with_all_that_can_break", HandOffMode::push_by_layer, kFour, 3, 6, 9, 40, 3, 2, 60, "mlfq"},
 };
 const Case& case_named(const std::string& name) {
   return *std::ranges::find_if(kCases, [&](const Case& c) { return name == c.name; });

@@ -80,7 +80,7 @@ TEST(Routing, of_an_unknown_name_is_refused_with_the_nearest) {
   ASSERT_FALSE(policy.ok());
   EXPECT_EQ(policy.error().message, "unknown routing policy \"jqs\"; did you mean \"jsq\"?");
   EXPECT_EQ(make_routing("quantum").error().message,
-            "unknown routing policy \"quantum\"; known: jsq, least_memory, power_of_two, round_robin");
+            "unknown routing policy \"quantum\"; known: jsq, least_memory, power_of_two, prefix_aware, round_robin");
 }
 
 class Last final : public RoutingPolicy {

@@ -135,13 +135,32 @@ TEST(ClusterConfig, refuses_what_is_wrong_by_file_line_key_and_way_out) {
   }
 }
 
+TEST(ClusterConfig, refuses_unknown_policies_by_the_nearest_known_name) {
+  const std::vector<Wrong> cases = {
+      {kNodes + "scheduler: {admission: early_rejecton}\n",
+       "c.yaml:6: scheduler.admission: unknown admission policy \"early_rejecton\"; did you mean \"early_rejection\"?"},
+      {kNodes + "instances: {queue_order: srtp}\n",
+       "c.yaml:6: instances.queue_order: unknown queue order \"srtp\"; did you mean \"srpt\"?"},
+      {"nodes:\n  - {name: p, role: prefill, control: 127.0.0.1:3, queue_order: lifo}\n",
+       "c.yaml:2: nodes[0].queue_order: unknown queue order \"lifo\"; known: fcfs, mlfq, srpt"},
+  };
+  for (const Wrong& wrong : cases) {
+    const Result<ClusterConfig> config = parse(wrong.text);
+    ASSERT_FALSE(config.ok()) << wrong.text;
+    EXPECT_EQ(config.error().code, ErrorCode::invalid_config);
+    EXPECT_EQ(config.error().message.substr(0, wrong.message.size()), wrong.message) << wrong.text;
+  }
+}
+
 TEST(ClusterConfig, comes_back_from_the_file_that_it_writes) {
   ClusterConfig config;
   config.model = "dir/a model: \"x\" #1.gguf";
   config.served_name = "true";
-  config.instances = {.threads = 3, .kv_blocks = 77, .kv_dtype = KvType::f32, .chunk_tokens = 0, .prefix_cache = false,
+  config.instances = {.threads = 3, .kv_blocks = 77, .kv_dtype = KvType::f32, .queue_order = "mlfq",
+                      .queue_ageing = Milliseconds{70}, .chunk_tokens = 0, .prefix_cache = false,
                       .lease = Milliseconds{5}};
-  config.scheduler = {.routing = "power_of_two", .hand_off = HandOffMode::push_by_layer, .seed = ~std::uint64_t{0}};
+  config.scheduler = {.routing = "power_of_two", .admission = "deadline", .slo_ttft = Milliseconds{9}, .slo_itl = Milliseconds{8},
+                      .hand_off = HandOffMode::push_by_layer, .seed = ~std::uint64_t{0}};
   config.limits.idle_timeout = Milliseconds{1234};
   config.control = {.heartbeat = Milliseconds{10}, .timeout = Milliseconds{90}, .threads = 1};
   config.security = {.ca = "ca.pem", .certificate = "{name}.pem", .key = "{name}.key"};

@@ -40,40 +40,49 @@ void expect_nothing_left(FakeCluster& cluster) {
   }
 }
 
+void expect_undisturbed(const Case& c, std::uint64_t seed, const std::string& order) {
+  SCOPED_TRACE(fmt::format("{} {}", order, seed));
+  FakeCluster cluster(seed);
+  cluster.flip_every = c.flip_every;
+  InstanceOptions options = instance(1, c.blocks);
+  options.chunk_tokens = c.chunk_tokens;
+  options.max_running = c.max_running;
+  options.prefill_token_budget = 24;
+  options.max_step_tokens = 40;
+  options.queue_order = order;
+  options.queue_ageing = Milliseconds{seed % 2 == 0 ? 20 : 100'000};
+  const InstanceRef p = cluster.add(options).options.self;
+  InstanceRef d = p;
+  if (c.mode != HandOffMode::local) {
+    options.self.id = InstanceId{2};
+    d = cluster.add(options).options.self;
+  }
+  FakeGateway gateway(cluster);
+  for (std::uint64_t id = 1; id <= 24; ++id) gateway.dispatch(random_request(cluster.random(), id, p, d, c.mode, 40, 30));
+  ASSERT_TRUE(cluster.run_until([&] { return gateway.all_over(); }));
+  expect_expected(gateway, options);
+  expect_nothing_left(cluster);
+  std::uint64_t preemptions = 0, recomputed = 0, rejected = 0;
+  for (const auto& node : cluster.nodes()) {
+    preemptions += node->core.stats().preemptions;
+    recomputed += node->core.stats().recomputed_tokens;
+    rejected += node->core.stats().blocks_rejected;
+  }
+  EXPECT_EQ(rejected, cluster.slots_rejected);
+  if (c.flip_every > 0) {
+    EXPECT_GT(recomputed, 0u);
+  } else if (preemptions == 0 && c.blocks >= 1000) {
+    EXPECT_EQ(recomputed, 0u);
+  }
+}
+
 TEST_P(Streams, equal_the_undisturbed_output_under_any_order_of_events) {
-  const Case& c = GetParam();
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    SCOPED_TRACE(seed);
-    FakeCluster cluster(seed);
-    cluster.flip_every = c.flip_every;
-    InstanceOptions options = instance(1, c.blocks);
-    options.chunk_tokens = c.chunk_tokens;
-    options.max_running = c.max_running;
-    options.prefill_token_budget = 24;
-    options.max_step_tokens = 40;
-    const InstanceRef p = cluster.add(options).options.self;
-    InstanceRef d = p;
-    if (c.mode != HandOffMode::local) {
-      options.self.id = InstanceId{2};
-      d = cluster.add(options).options.self;
-    }
-    FakeGateway gateway(cluster);
-    for (std::uint64_t id = 1; id <= 24; ++id) gateway.dispatch(random_request(cluster.random(), id, p, d, c.mode, 40, 30));
-    ASSERT_TRUE(cluster.run_until([&] { return gateway.all_over(); }));
-    expect_expected(gateway, options);
-    expect_nothing_left(cluster);
-    std::uint64_t preemptions = 0, recomputed = 0, rejected = 0;
-    for (const auto& node : cluster.nodes()) {
-      preemptions += node->core.stats().preemptions;
-      recomputed += node->core.stats().recomputed_tokens;
-      rejected += node->core.stats().blocks_rejected;
-    }
-    EXPECT_EQ(rejected, cluster.slots_rejected);
-    if (c.flip_every > 0) {
-      EXPECT_GT(recomputed, 0u);
-    } else if (preemptions == 0 && c.blocks >= 1000) {
-      EXPECT_EQ(recomputed, 0u);
-    }
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) expect_undisturbed(GetParam(), seed, "fcfs");
+}
+
+TEST_P(Streams, are_the_same_in_every_order_of_the_queue) {
+  for (const char* order : {"srpt", "mlfq"}) {
+    for (std::uint64_t seed = 1; seed <= 6; ++seed) expect_undisturbed(GetParam(), seed, order);
   }
 }
 
