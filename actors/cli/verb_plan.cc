@@ -20,7 +20,7 @@ void add_plan_verb(CLI::App& app, int& status) {
   const auto flags = std::make_shared<PlanFlags>();
   CLI::App* verb = app.add_subcommand("plan", "Search the placement with the highest goodput a GPU");
   add_option(*verb, "--compat", flags->compat, "Follow the authors' own search")->check(CLI::IsMember({"distserve", "distserve-vllm"}));
-  add_option(*verb, "--model", flags->model, "Whose performance profile is used");
+  add_option(*verb, "--model", flags->model, "Whose performance profile is used")->envname(kProfileModelVariable);
   add_option(*verb, "--nodes", flags->nodes, "Of the cluster");
   add_option(*verb, "--gpus-per-node", flags->gpus_per_node, "Of the cluster");
   add_option(*verb, "--affinity", flags->affinity, "high: an instance may span nodes; low: the same stages on each of its nodes")

@@ -57,7 +57,7 @@ void add_simulate_verb(CLI::App& app, int& status) {
   add_option(*verb, "--trace", flags->trace, "Requests: Azure CSV, SplitwiseSim CSV, Mooncake JSONL or DistServe JSON");
   add_option(*verb, "--requests", flags->requests, "Write a CSV of every request here");
   add_option(*verb, "--json", flags->json, "Write a summary as JSON here");
-  add_option(*verb, "--model", flags->model, "Whose performance profile is used");
+  add_option(*verb, "--model", flags->model, "Whose performance profile is used")->envname(kProfileModelVariable);
   add_option(*verb, "--prefill", flags->prefill,
              "Prefill instances, N[,tp=2,pp=1]; with --compat distserve the parallelism of the one, tp=2,pp=1");
   add_option(*verb, "--decode", flags->decode, "Decode instances, likewise");

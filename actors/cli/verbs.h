@@ -36,6 +36,9 @@ inline std::string variable_of(const std::string& flag) {
   for (const char c : flag.substr(2)) name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return name;
 }
+// Of the --model that names a profile: BATON_MODEL names a file to serve.
+inline constexpr const char* kProfileModelVariable = "BATON_PROFILE_MODEL";
+
 template <class T>
 CLI::Option* add_option(CLI::App& verb, const std::string& flag, T& value, const std::string& help) {
   return verb.add_option(flag, value, help)->envname(variable_of(flag))->capture_default_str();

@@ -19,7 +19,8 @@ CLUSTER = "--profile distserve/opt-13b --prefill 1,tp=2,pp=1 --decode 1 --contro
 
 def simulate(*flags):
     words = [word for flag in flags for word in flag.split()]
-    return subprocess.run([BATON, "simulate", *words], capture_output=True, text=True, timeout=60)
+    env = {**os.environ, "BATON_MODEL": "served.gguf"}      # of a user who serves, too
+    return subprocess.run([BATON, "simulate", *words], capture_output=True, text=True, timeout=60, env=env)
 
 
 def written(folder, *flags):
